@@ -1,0 +1,1 @@
+"""DAM: a digital asset manager."""

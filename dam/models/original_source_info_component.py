@@ -1,0 +1,32 @@
+"""Where an asset came from."""
+
+from datetime import datetime
+
+from sqlalchemy import Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from dam.models.base import RepeatableComponent
+from dam.models.types import FileNameText, UtcDateTime
+
+LOCAL_FILE = "local_file"
+REFERENCED_FILE = "referenced_file"
+
+
+class OriginalSourceInfoComponent(RepeatableComponent, kw_only=True, eq=False):
+    """A path at which the asset was seen, and when it was first and last seen there.
+
+    ``source_type`` is ``local_file`` (copied from there) or ``referenced_file`` (left there). ``seen_stat`` is
+    the file's size, modification time, inode and device at the moment it was read, by which the next run knows it as
+    unchanged without reading it; NULL when they can't be trusted (modified within two seconds of being read).
+    """
+
+    __tablename__ = "original_source_info"
+    same_fact = ("original_path",)
+    indexed = ("fact_digest",)
+
+    original_filename: Mapped[str] = mapped_column(FileNameText)
+    original_path: Mapped[str] = mapped_column(FileNameText)
+    source_type: Mapped[str] = mapped_column(Text)
+    first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    seen_stat: Mapped[str | None] = mapped_column(Text, default=None, repr=False)

@@ -1,0 +1,80 @@
+"""Plain values that a file's readers find out; their fields are those of the components that keep them.
+
+They cross process borders, so this module imports nothing but the standard library.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageDimensions:
+    """Pixels as displayed."""
+
+    width_pixels: int
+    height_pixels: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameProperties:
+    """Frames of a video or an animated image; seconds and frames a second."""
+
+    frame_count: int | None = None
+    nominal_frame_rate: float | None = None
+    animation_duration_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioProperties:
+    """A sound, or a video's first audio track; FFmpeg's short codec name, 1,000 bits a second."""
+
+    duration_seconds: float | None = None
+    codec_name: str | None = None
+    sample_rate_hz: int | None = None
+    channels: int | None = None
+    bit_rate_kbps: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageCapture:
+    """What EXIF says of the shot; units as in ``ImageCaptureComponent``."""
+
+    taken_at: str | None = None
+    camera_make: str | None = None
+    camera_model: str | None = None
+    lens_model: str | None = None
+    iso: int | None = None
+    exposure_time_seconds: float | None = None
+    f_number: float | None = None
+    focal_length_mm: float | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    altitude_metres: float | None = None
+    orientation: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentProperties:
+    """Pages and title of a document."""
+
+    page_count: int | None = None
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerceptualHashes:
+    """64 bits each, the first bit first, equal to those of the ImageHash library."""
+
+    phash: bytes
+    ahash: bytes
+    dhash: bytes
+
+
+type Fact = ImageDimensions | FrameProperties | AudioProperties | ImageCapture | DocumentProperties | PerceptualHashes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What was found out about one file, at most one fact of each kind, and why something was not."""
+
+    found: tuple[Fact, ...] = ()
+    problems: tuple[str, ...] = ()
