@@ -1,0 +1,54 @@
+"""What the program tells its handlers, and what they answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Event[Answer]:
+    """The base of all events. ``Answer`` is what a handler may return, so ``dispatch`` is typed by the event."""
+
+
+class ImportStatus(StrEnum):
+    """What taking a file in came to."""
+
+    ADDED = "added"
+    LINKED = "linked"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedFile:
+    """A file whose bytes are safe and known; the rows about it are still to be written.
+
+    ``key`` is where the bytes lie (a SHA-256 in hex, or a path); ``seen_stat`` is as in ``OriginalSourceInfoComponent``.
+    """
+
+    path: str
+    filename: str
+    size_bytes: int
+    sha256: bytes
+    md5: bytes
+    mime_type: str | None
+    storage_type: str
+    key: str
+    source_type: str
+    seen_at: datetime
+    seen_stat: str | None
+    has_facts: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportResult:
+    """The asset that a file became or turned out to be."""
+
+    entity_id: int
+    status: ImportStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesImported(Event[list[ImportResult]]):
+    """A batch of files has been read and stored. Answered with a result for each, in their order."""
+
+    files: Sequence[ImportedFile]

@@ -1,0 +1,258 @@
+"""Declares systems and handlers, and runs them: the scheduler owns every transaction."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from dam.core import claims, failures
+from dam.core.components_markers import MarkerComponent
+from dam.core.config import WorldConfig
+from dam.core.database import Database
+from dam.core.events import Event
+from dam.core.exceptions import EventHandlingError, StageExecutionError, SystemRegistrationError
+from dam.core.resources import ResourceManager
+from dam.core.stages import SystemStage
+from dam.core.system_params import Invocation, WorldContext
+from dam.core.system_plan import AnyFunction, Plan, compile_plan
+
+CHUNK_SIZE = 500
+CHUNKS_IN_FLIGHT = 3
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a decorator wrote down about a function: when it runs, and before and after which others."""
+
+    runs_on: SystemStage | type[Event[Any]]
+    before: tuple[AnyFunction, ...]
+    after: tuple[AnyFunction, ...]
+    chunk_size: int
+
+
+def system[F: AnyFunction](
+    *,
+    stage: SystemStage,
+    before: Sequence[AnyFunction] = (),
+    after: Sequence[AnyFunction] = (),
+    chunk_size: int = CHUNK_SIZE,
+) -> Callable[[F], F]:
+    """Declare a system of a stage. The function comes back unchanged, and runs only once a world registers it.
+
+    ``chunk_size`` is how many marked entities it gets at a time, in one transaction.
+    """
+    return _declare(Declaration(stage, tuple(before), tuple(after), chunk_size))
+
+
+def listens_for[F: AnyFunction](
+    event: type[Event[Any]], *, before: Sequence[AnyFunction] = (), after: Sequence[AnyFunction] = ()
+) -> Callable[[F], F]:
+    """Declare a handler of an event and of its subclasses. The function comes back unchanged, as from ``system``."""
+    return _declare(Declaration(event, tuple(before), tuple(after), CHUNK_SIZE))
+
+
+def declaration_of(function: AnyFunction) -> Declaration | None:
+    """Return what a decorator wrote down about the function, or None when it wore none."""
+    declared = getattr(function, "__dam_declaration__", None)
+    return declared if isinstance(declared, Declaration) else None
+
+
+def _declare[F: AnyFunction](declaration: Declaration) -> Callable[[F], F]:
+    def decorate(function: F) -> F:
+        function.__dam_declaration__ = declaration  # type: ignore[attr-defined]  # any function takes attributes
+        return function
+
+    return decorate
+
+
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    """A system or handler that the world runs."""
+
+    declaration: Declaration
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Marked entities being worked on: their session, the versions of their marks."""
+
+    session: Session
+    claimed: dict[int, int]
+
+
+class WorldScheduler:
+    """Runs a world's systems by stage and its handlers by event."""
+
+    def __init__(self, database: Database, resources: ResourceManager, config: WorldConfig) -> None:
+        self._database = database
+        self._resources = resources
+        self._config = config
+        self._registered: list[_Registered] = []
+
+    def register(self, function: AnyFunction) -> None:
+        """Make a declared function run; registering it again changes nothing.
+
+        Raises ``SystemRegistrationError`` when it was not declared, when a parameter can't be supplied (all of them are
+        named), or when its ``before`` and ``after`` make a cycle.
+        """
+        if any(known.plan.function is function for known in self._registered):
+            return
+        declaration = declaration_of(function)
+        if declaration is None:
+            raise SystemRegistrationError(function, [("", "it is neither a @system nor does it listen for an event")])
+        runs_on = declaration.runs_on
+        event_type = None if isinstance(runs_on, SystemStage) else runs_on
+        plan = compile_plan(function, self._resources, event_type=event_type)
+        candidate = [*self._registered, _Registered(declaration, plan)]
+        _in_order([known for known in candidate if known.declaration.runs_on is runs_on])
+        self._registered = candidate
+
+    async def execute_stage(self, stage: SystemStage) -> None:
+        """Run the stage's systems in order; those over marked entities until no mark is left.
+
+        Raises ``StageExecutionError`` when a system raises: its chunk is rolled back and its marks are kept.
+        """
+        for known in _in_order([known for known in self._registered if known.declaration.runs_on is stage]):
+            with _blamed(stage, known.plan.function):
+                await self._run(known)
+
+    async def dispatch[R](self, event: Event[R]) -> list[R]:
+        """Let the event's handlers run now, in order, in one transaction; return what they answered other than None.
+
+        Raises ``EventHandlingError`` when one raises: what all of them wrote is rolled back.
+        """
+        kinds = type(event).__mro__
+        handlers = _in_order([known for known in self._registered if known.declaration.runs_on in kinds])
+        answers: list[Any] = []
+        current: AnyFunction | None = None
+        try:
+            with self._database.session() as session, session.begin():
+                for known in handlers:
+                    current = known.plan.function
+                    answers.append(await known.plan.call(self._invocation(session, event=event)))
+                    session.flush()
+                current = None
+        except Exception as error:
+            raise EventHandlingError(event, current, error) from error
+        return [answer for answer in answers if answer is not None]
+
+    async def _run(self, known: _Registered) -> None:
+        marker = known.plan.marker
+        if marker is None:
+            with self._database.session() as session, session.begin():
+                await known.plan.call(self._invocation(session))
+            return
+        async with claims.draining(self._database):
+            while await self._drain_once(known, marker):
+                pass
+
+    async def _drain_once(self, known: _Registered, marker: type[MarkerComponent]) -> bool:
+        """Work once through all marks that stand now, in order of id; say whether there were any."""
+        in_flight = asyncio.Semaphore(self._chunks_in_flight(known.plan))
+        last = -1
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    await in_flight.acquire()
+                    chunk = self._claim(marker, after=last, limit=known.declaration.chunk_size)
+                    if chunk is None:
+                        break
+                    last = max(chunk.claimed)
+                    self._start(tasks, known.plan, marker, chunk).add_done_callback(lambda _: in_flight.release())
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        return last >= 0
+
+    def _chunks_in_flight(self, plan: Plan) -> int:
+        """Return how many chunks may be under way: others only while one waits for its offloaded work."""
+        alone = self._database.is_sqlite and self._database.file is None
+        return CHUNKS_IN_FLIGHT if plan.offloads and not alone else 1
+
+    def _claim(self, marker: type[MarkerComponent], *, after: int, limit: int) -> _Chunk | None:
+        """Claim a chunk; on PostgreSQL its session keeps the locks, on SQLite no transaction is left open."""
+        session = self._database.session()
+        try:
+            claimed = claims.claim(session, marker, after=after, limit=limit)
+            if self._database.is_sqlite:
+                session.rollback()
+        except BaseException:
+            session.close()
+            raise
+        if not claimed:
+            session.close()
+            return None
+        return _Chunk(session, claimed)
+
+    def _start(
+        self, tasks: asyncio.TaskGroup, plan: Plan, marker: type[MarkerComponent], chunk: _Chunk
+    ) -> asyncio.Task[None]:
+        task = tasks.create_task(self._work(plan, marker, chunk))
+        task.add_done_callback(lambda _: chunk.session.close())  # also when it is cancelled before it began
+        return task
+
+    async def _work(self, plan: Plan, marker: type[MarkerComponent], chunk: _Chunk) -> None:
+        """Let the system work on a chunk, and write its results, failures and cleared marks in one transaction."""
+        session = chunk.session
+        invocation = self._invocation(session, entities=list(chunk.claimed), pause=self._pause(session))
+        await plan.call(invocation)
+        session.flush()
+        failures.settle(session, plan.function, marker, chunk.claimed, invocation.failures.reasons)
+        claims.clear(session, marker, chunk.claimed)
+        session.commit()
+        logger.debug("%s: %d entities done", plan.function.__name__, len(chunk.claimed))
+
+    def _pause(self, session: Session) -> Callable[[], None]:
+        def pause() -> None:
+            if session.new or session.dirty or session.deleted:
+                raise RuntimeError("a system must not write before it offloads work: its transaction ends there")
+            if self._database.is_sqlite:
+                session.rollback()
+
+        return pause
+
+    def _invocation(
+        self,
+        session: Session,
+        *,
+        event: object = None,
+        entities: Sequence[int] = (),
+        pause: Callable[[], None] | None = None,
+    ) -> Invocation:
+        context = WorldContext(session, self._config.name, self._config, self._resources)
+        return Invocation(context, event=event, entities=entities, pause=pause)
+
+
+@contextmanager
+def _blamed(stage: SystemStage, function: AnyFunction) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise StageExecutionError(stage, function, error) from error
+
+
+def _in_order(systems: list[_Registered]) -> list[_Registered]:
+    """Return the systems in the order of their registration, bent by ``before`` and ``after``."""
+    waiting = list(systems)
+    ordered: list[_Registered] = []
+    while waiting:
+        ready = next((one for one in waiting if not _must_wait(one, waiting)), None)
+        if ready is None:
+            raise SystemRegistrationError(waiting[-1].plan.function, [("", "before= and after= make a cycle")])
+        waiting.remove(ready)
+        ordered.append(ready)
+    return ordered
+
+
+def _must_wait(one: _Registered, waiting: list[_Registered]) -> bool:
+    function = one.plan.function
+    return any(
+        other is not one and (other.plan.function in one.declaration.after or function in other.declaration.before)
+        for other in waiting
+    )

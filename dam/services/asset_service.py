@@ -1,0 +1,212 @@
+"""Assets: taking files in as rows, finding them, and telling everything known about them."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import batched
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from dam.core.components_markers import NeedsMetadataExtractionComponent
+from dam.core.events import ImportedFile, ImportResult, ImportStatus
+from dam.models import (
+    ContentHashMD5Component,
+    ContentHashSHA256Component,
+    FileLocationComponent,
+    FilePropertiesComponent,
+    OriginalSourceInfoComponent,
+)
+from dam.models.base import Component, fact_digest
+from dam.services import ecs_service, fact_service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownSource:
+    """A path whose file is the one that was read before, by its stat; ``id`` is that of its source row."""
+
+    id: int
+    entity_id: int
+    sha256: bytes
+    size_bytes: int
+
+
+def record_files(session: Session, files: Sequence[ImportedFile]) -> list[ImportResult]:
+    """Write the rows about files whose bytes are safe; return what each came to, in their order.
+
+    Content that is known is linked: the same entity, with what is new about where it lies and came from. Processes
+    that record the same content at the same time end with one entity.
+    """
+    known = _entities_of(session, [file.sha256 for file in files])
+    created = _create_missing(session, files, known)
+    entity_of = {**known, **created}
+    pairs = [(entity_of[file.sha256], file) for file in files]
+    _mark_those_without_facts(session, pairs, set(created.values()))
+    said_before = _facts_said(session, set(known.values()))
+    statuses = _statuses(pairs, set(created.values()), said_before)
+    _write_rows(session, pairs)
+    results = [ImportResult(entity_id=pair[0], status=status) for pair, status in zip(pairs, statuses, strict=True)]
+    ecs_service.touch(session, {result.entity_id for result in results if result.status is ImportStatus.LINKED})
+    return results
+
+
+def find_known_sources(session: Session, stats: Mapping[str, str], *, source_type: str) -> dict[str, KnownSource]:
+    """Return, by path, the sources that were read before with exactly this stat signature."""
+    path_of = {fact_digest(path): path for path in stats}
+    source, sha256, properties = OriginalSourceInfoComponent, ContentHashSHA256Component, FilePropertiesComponent
+    statement = (
+        select(
+            source.id,
+            source.entity_id,
+            source.fact_digest,
+            source.seen_stat,
+            sha256.hash_value,
+            properties.file_size_bytes,
+        )
+        .join(sha256, sha256.entity_id == source.entity_id)
+        .join(properties, properties.entity_id == source.entity_id)
+        .where(source.fact_digest.in_(path_of), source.source_type == source_type)
+    )
+    found = {}
+    for row in session.execute(statement):
+        path = path_of[row.fact_digest]
+        if row.seen_stat == stats[path]:
+            found[path] = KnownSource(
+                id=row.id, entity_id=row.entity_id, sha256=row.hash_value, size_bytes=row.file_size_bytes
+            )
+    return found
+
+
+def seen_again(session: Session, sources: Iterable[KnownSource], when: datetime) -> None:
+    """Write down that these sources were seen once more."""
+    for ids in batched(sorted(source.id for source in sources), ecs_service.BATCH):
+        statement = update(OriginalSourceInfoComponent).where(OriginalSourceInfoComponent.id.in_(ids))
+        session.execute(statement.values(last_seen_at=when).execution_options(synchronize_session=False))
+
+
+def find_by_sha256(session: Session, digest: bytes) -> list[int]:
+    """Return the asset of this content, or nothing."""
+    return ecs_service.entities_by_attribute(session, ContentHashSHA256Component, hash_value=digest)
+
+
+def find_by_md5(session: Session, digest: bytes) -> list[int]:
+    """Return the assets with this MD5, which may be several."""
+    return ecs_service.entities_by_attribute(session, ContentHashMD5Component, hash_value=digest)
+
+
+def has_stored_objects(session: Session, storage_type: str) -> bool:
+    """Say whether any asset's bytes are said to lie in this kind of storage."""
+    statement = select(FileLocationComponent.id).where(FileLocationComponent.storage_type == storage_type).limit(1)
+    return session.scalar(statement) is not None
+
+
+def components_of(session: Session, entity_ids: Sequence[int]) -> dict[int, dict[str, list[Component]]]:
+    """Return everything known of these assets: for each, the components by the names of their classes."""
+    found: dict[int, dict[str, list[Component]]] = {entity_id: {} for entity_id in entity_ids}
+    for kind in ecs_service.component_kinds():
+        for entity_id, components in ecs_service.get_components_of(session, entity_ids, kind).items():
+            found[entity_id][kind.__name__] = list(components)
+    return found
+
+
+def fields_of(component: Component) -> dict[str, Any]:
+    """Return what a component says, by field, without the ids that only the database needs."""
+    shown = (field.name for field in dataclasses.fields(component) if field.repr)
+    return {name: getattr(component, name) for name in shown if name not in ("id", "entity_id")}
+
+
+def _entities_of(session: Session, digests: Sequence[bytes]) -> dict[bytes, int]:
+    kind = ContentHashSHA256Component
+    rows = session.execute(select(kind.hash_value, kind.entity_id).where(kind.hash_value.in_(digests)))
+    return {row.hash_value: row.entity_id for row in rows}
+
+
+def _create_missing(session: Session, files: Sequence[ImportedFile], known: dict[bytes, int]) -> dict[bytes, int]:
+    """Make an entity for each content that is not known; one that another process made meanwhile joins ``known``."""
+    missing = sorted({file.sha256 for file in files} - known.keys())
+    candidates = dict(zip(missing, ecs_service.create_entities(session, len(missing)), strict=True))
+    rows = [{"entity_id": entity, "hash_value": digest} for digest, entity in candidates.items()]
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    if rows:
+        session.execute(insert(ContentHashSHA256Component).on_conflict_do_nothing(), rows)
+    actual = _entities_of(session, missing) if session.get_bind().dialect.name != "sqlite" else candidates
+    lost = [entity for digest, entity in candidates.items() if actual[digest] != entity]
+    ecs_service.delete_entities(session, lost)
+    known |= {digest: entity for digest, entity in actual.items() if candidates[digest] != entity}
+    return {digest: entity for digest, entity in candidates.items() if actual[digest] == entity}
+
+
+def _mark_those_without_facts(
+    session: Session, pairs: Sequence[tuple[int, ImportedFile]], created: set[int]
+) -> None:
+    wanting = {entity for entity, file in pairs if file.has_facts}
+    known = wanting - created
+    lacking = fact_service.without_facts(session, known) if known else set()
+    ecs_service.mark(session, (wanting & created) | lacking, NeedsMetadataExtractionComponent)
+
+
+def _facts_said(session: Session, entities: set[int]) -> set[tuple[type[Component], int, bytes]]:
+    said = set()
+    for kind in (FileLocationComponent, OriginalSourceInfoComponent):
+        rows = session.execute(select(kind.entity_id, kind.fact_digest).where(kind.entity_id.in_(entities)))
+        said |= {(kind, row.entity_id, row.fact_digest) for row in rows}
+    return said
+
+
+def _statuses(
+    pairs: Sequence[tuple[int, ImportedFile]], created: set[int], said: set[tuple[type[Component], int, bytes]]
+) -> list[ImportStatus]:
+    statuses = []
+    for entity, file in pairs:
+        facts = {
+            (FileLocationComponent, entity, fact_digest(file.storage_type, file.key, file.filename)),
+            (OriginalSourceInfoComponent, entity, fact_digest(file.path)),
+        }
+        if entity in created:
+            created.remove(entity)
+            statuses.append(ImportStatus.ADDED)
+        else:
+            statuses.append(ImportStatus.UNCHANGED if facts <= said else ImportStatus.LINKED)
+        said |= facts
+    return statuses
+
+
+def _write_rows(session: Session, pairs: Sequence[tuple[int, ImportedFile]]) -> None:
+    for kind, rows in _rows(pairs).items():
+        replacing = ("source_type", "last_seen_at", "seen_stat") if kind is OriginalSourceInfoComponent else ()
+        ecs_service.merge_components(session, kind, rows, replacing=replacing)
+
+
+def _rows(pairs: Sequence[tuple[int, ImportedFile]]) -> dict[type[Component], list[dict[str, Any]]]:
+    return {
+        ContentHashMD5Component: [{"entity_id": e, "hash_value": f.md5} for e, f in pairs],
+        FilePropertiesComponent: [
+            {"entity_id": e, "original_filename": f.filename, "file_size_bytes": f.size_bytes, "mime_type": f.mime_type}
+            for e, f in pairs
+        ],
+        FileLocationComponent: [
+            {
+                "entity_id": e,
+                "content_identifier": f.sha256.hex(),
+                "storage_type": f.storage_type,
+                "physical_path_or_key": f.key,
+                "contextual_filename": f.filename,
+            }
+            for e, f in pairs
+        ],
+        OriginalSourceInfoComponent: [
+            {
+                "entity_id": e,
+                "original_filename": f.filename,
+                "original_path": f.path,
+                "source_type": f.source_type,
+                "first_seen_at": f.seen_at,
+                "last_seen_at": f.seen_at,
+                "seen_stat": f.seen_stat,
+            }
+            for e, f in pairs
+        ],
+    }

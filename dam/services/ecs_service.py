@@ -1,0 +1,206 @@
+"""Entities and components: one at a time, and many at once without a loop over queries."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import batched
+from typing import Any
+
+from sqlalchemy import ColumnElement, CursorResult, Select, delete, exists, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from dam.core.components_markers import MarkerComponent
+from dam.core.exceptions import EntityNotFound
+from dam.models import Entity
+from dam.models.base import Base, Component, RepeatableComponent
+
+BATCH = 1000
+
+
+def component_kinds() -> list[type[Component]]:
+    """Return all component classes, markers included, by name."""
+    kinds = [mapper.class_ for mapper in Base.registry.mappers]
+    return sorted((kind for kind in kinds if issubclass(kind, Component)), key=lambda kind: kind.__name__)
+
+
+def create_entity(session: Session) -> int:
+    """Make an entity and return its id."""
+    return create_entities(session, 1)[0]
+
+
+def create_entities(session: Session, count: int) -> list[int]:
+    """Make entities and return their ids, ascending."""
+    if count == 0:
+        return []
+    now = datetime.now(UTC)
+    rows = [{"created_at": now, "updated_at": now}] * count
+    return sorted(session.scalars(insert(Entity).returning(Entity.id), rows))
+
+
+def get_entity(session: Session, entity_id: int) -> Entity | None:
+    """Return the entity, or None when there is none of this id."""
+    return session.get(Entity, entity_id)
+
+
+def delete_entity(session: Session, entity_id: int) -> bool:
+    """Delete the entity with all its components; say whether there was one."""
+    return delete_entities(session, [entity_id]) == 1
+
+
+def delete_entities(session: Session, entity_ids: Iterable[int]) -> int:
+    """Delete entities with all their components; return how many there were."""
+    return sum(_run(session, delete(Entity).where(Entity.id.in_(ids))) for ids in batched(entity_ids, BATCH))
+
+
+def touch(session: Session, entity_ids: Iterable[int]) -> None:
+    """Write down that components of these entities changed now."""
+    for ids in batched(sorted(entity_ids), BATCH):
+        session.execute(update(Entity).where(Entity.id.in_(ids)).values(updated_at=datetime.now(UTC)))
+
+
+def add_component(session: Session, component: Component) -> None:
+    """Add a component to the entity that it names.
+
+    Raises ``EntityNotFound`` for an unknown entity; the database raises IntegrityError for a second single component or
+    a repeatable one that says the same again.
+    """
+    if get_entity(session, component.entity_id) is None:
+        raise EntityNotFound(component.entity_id)
+    session.add(component)
+    session.flush()
+    touch(session, [component.entity_id])
+
+
+def add_components(session: Session, kind: type[Component], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add many components of one kind, each given as its fields with ``entity_id``; errors as ``add_component``."""
+    if rows:
+        session.execute(insert(kind), rows)
+
+
+def merge_components(
+    session: Session, kind: type[Component], rows: Sequence[Mapping[str, Any]], *, replacing: Iterable[str] = ()
+) -> None:
+    """Add many components of one kind; where a row of the same fact stands, only its ``replacing`` fields change."""
+    if not rows:
+        return
+    statement = _upsert(session, kind)
+    key = ["entity_id", "fact_digest"] if issubclass(kind, RepeatableComponent) else ["entity_id"]
+    fields = {name: statement.excluded[name] for name in replacing}
+    if fields:
+        statement = statement.on_conflict_do_update(index_elements=key, set_=fields)
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=key)
+    session.execute(statement, rows)
+
+
+def get_component[C: Component](session: Session, entity_id: int, kind: type[C]) -> C | None:
+    """Return the entity's component of this kind, the oldest of a repeatable one, or None."""
+    return session.scalars(_of(kind).where(kind.entity_id == entity_id).limit(1)).first()
+
+
+def get_components[C: Component](session: Session, entity_id: int, kind: type[C]) -> list[C]:
+    """Return the entity's components of this kind, oldest first."""
+    return get_components_of(session, [entity_id], kind).get(entity_id, [])
+
+
+def get_components_of[C: Component](session: Session, entity_ids: Iterable[int], kind: type[C]) -> dict[int, list[C]]:
+    """Return the components of this kind of many entities, by entity; those that have none are not in it."""
+    found: dict[int, list[C]] = defaultdict(list)
+    for ids in batched(entity_ids, BATCH):
+        for component in session.scalars(_of(kind).where(kind.entity_id.in_(ids))):
+            found[component.entity_id].append(component)
+    return dict(found)
+
+
+def remove_component(session: Session, component: Component) -> None:
+    """Remove one component."""
+    session.delete(component)
+    session.flush()
+    touch(session, [component.entity_id])
+
+
+def remove_components(session: Session, entity_ids: Iterable[int], kind: type[Component]) -> int:
+    """Remove all components of this kind from many entities; return how many there were."""
+    ids = sorted(entity_ids)
+    removed = sum(_run(session, delete(kind).where(kind.entity_id.in_(part))) for part in batched(ids, BATCH))
+    if removed:
+        touch(session, ids)
+    return removed
+
+
+def entities_with(
+    session: Session,
+    *kinds: type[Component],
+    without: Sequence[type[Component]] = (),
+    after: int = 0,
+    limit: int | None = None,
+) -> list[int]:
+    """Return entities that have all of these components and none of those, in order of id.
+
+    For the next page, pass the last id of this one as ``after``.
+    """
+    having = [_has(kind) for kind in kinds]
+    lacking = [~_has(kind) for kind in without]
+    return _page(session, [*having, *lacking], after=after, limit=limit)
+
+
+def entities_by_attribute(
+    session: Session, kind: type[Component], *, after: int = 0, limit: int | None = None, **values: object
+) -> list[int]:
+    """Return entities that have a component of this kind with all of these field values, in order of id.
+
+    A value that is a list, tuple or set means any of its members; for the next page see ``entities_with``.
+    """
+    conditions = [_matches(getattr(kind, name), value) for name, value in values.items()]
+    return _page(session, [_has(kind, *conditions)], after=after, limit=limit)
+
+
+def mark(session: Session, entity_ids: Iterable[int], marker: type[MarkerComponent]) -> None:
+    """Mark entities; marking twice is marking once, and a mark made while the entity is worked on is not lost.
+
+    On PostgreSQL it waits for a worker that holds one of the marks, so mark before touching the entities otherwise.
+    """
+    rows = [{"entity_id": entity_id, "version": 0} for entity_id in sorted(set(entity_ids))]
+    if rows:
+        statement = _upsert(session, marker).on_conflict_do_update(
+            index_elements=["entity_id"], set_={"version": marker.version + 1}
+        )
+        session.execute(statement, rows)
+
+
+def unmark(session: Session, entity_ids: Iterable[int], marker: type[MarkerComponent]) -> None:
+    """Remove marks, whoever made them."""
+    for ids in batched(entity_ids, BATCH):
+        session.execute(delete(marker).where(marker.entity_id.in_(ids)))
+
+
+def _of[C: Component](kind: type[C]) -> Select[C]:
+    order = [kind.id] if issubclass(kind, RepeatableComponent) else [kind.entity_id]
+    return select(kind).order_by(*order)
+
+
+def _has(kind: type[Component], *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(kind.entity_id == Entity.id, *conditions)
+
+
+def _matches(column: Any, value: object) -> ColumnElement[bool]:
+    condition: ColumnElement[bool] = column.in_(value) if isinstance(value, list | tuple | set) else column == value
+    return condition
+
+
+def _page(session: Session, conditions: Sequence[ColumnElement[bool]], *, after: int, limit: int | None) -> list[int]:
+    # EXISTS lets the database stop at the page's end; a join or an intersection works through the whole library.
+    statement = select(Entity.id).where(Entity.id > after, *conditions).order_by(Entity.id).limit(limit)
+    return list(session.scalars(statement))
+
+
+def _upsert(session: Session, kind: type[Component]) -> postgresql.Insert | sqlite.Insert:
+    if session.get_bind().dialect.name == "sqlite":
+        return sqlite.insert(kind)
+    return postgresql.insert(kind)
+
+
+def _run(session: Session, statement: Any) -> int:
+    result = session.execute(statement)
+    return result.rowcount if isinstance(result, CursorResult) else 0
