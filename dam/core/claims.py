@@ -53,7 +53,7 @@ async def draining(database: Database) -> AsyncIterator[None]:
         return
     descriptor = os.open(lock_file(database.file), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        while not _locked(descriptor):
+        while not _locked(descriptor):  # noqa: ASYNC110 - another process holds the lock, and tells nobody when done
             await asyncio.sleep(POLL_SECONDS)
         yield
     finally:

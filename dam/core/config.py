@@ -18,7 +18,7 @@ class ParserLimits(BaseModel):
 
     timeout_seconds: float = 20
     memory_bytes: int = 1 << 30
-    max_pixels: int = 100_000_000
+    max_pixels: int = 1 << 26
 
 
 class WorldConfig(BaseModel):
@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     world: str | None = Field(default=None, alias="DAM_WORLD")
     parser_timeout_seconds: float = Field(default=20, gt=0, alias="DAM_PARSER_TIMEOUT_SECONDS")
     parser_memory_bytes: int = Field(default=1 << 30, ge=1 << 28, alias="DAM_PARSER_MEMORY_BYTES")
-    max_pixels: int = Field(default=100_000_000, gt=0, alias="DAM_MAX_PIXELS")
+    max_pixels: int = Field(default=1 << 26, gt=0, alias="DAM_MAX_PIXELS")
 
     def world_config(self, name: str | None = None) -> WorldConfig:
         """Return the configuration of a world.

@@ -22,7 +22,8 @@ class ImportStatus(StrEnum):
 class ImportedFile:
     """A file whose bytes are safe and known; the rows about it are still to be written.
 
-    ``key`` is where the bytes lie (a SHA-256 in hex, or a path); ``seen_stat`` is as in ``OriginalSourceInfoComponent``.
+    ``key`` is where the bytes lie (a SHA-256 in hex, or a path); ``seen_stat`` is as in OriginalSourceInfoComponent;
+    ``has_facts`` says whether a reader may find more in the file.
     """
 
     path: str
@@ -52,3 +53,11 @@ class FilesImported(Event[list[ImportResult]]):
     """A batch of files has been read and stored. Answered with a result for each, in their order."""
 
     files: Sequence[ImportedFile]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcesSeenAgain(Event[None]):
+    """Files that were read before were met again, unchanged by their stat; ``sources`` are ids of their source rows."""
+
+    sources: Sequence[int]
+    seen_at: datetime

@@ -196,6 +196,95 @@ class WorkersUnavailable(DamError):
         return f"worker processes can't be started: {self.reason}"
 
 
+class NotARegularFile(DamError):
+    """What stands at a path is no file with content: ``kind`` says what it is, as in ``a socket``."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+    def __str__(self) -> str:
+        return f"not a regular file but {self.kind}"
+
+
+class SourceUnreadable(DamError):
+    """The bytes of a source file could not be read."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return f"can't be read: {os_reason(self.cause)}"
+
+
+class SourceChanged(DamError):
+    """A source file was written to each time it was read, so that no content can be said to be its own."""
+
+    def __str__(self) -> str:
+        return "it kept changing while it was read"
+
+
+class ObjectNotStored(DamError):
+    """The storage could not take an object in, or not make it durable."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return f"can't be stored: {os_reason(self.cause)}"
+
+
+class InvalidContentId(DamError):
+    """A text is not the name of a content: 64 lower-case hexadecimal digits."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"not a SHA-256 in hexadecimal: {self.text!r}"
+
+
+class StorageMissing(DamError):
+    """The database knows stored objects, and the storage folder is not there or is not a storage."""
+
+    def __init__(self, root: str) -> None:
+        super().__init__(root)
+        self.root = root
+
+    def __str__(self) -> str:
+        return (
+            f"the storage {self.root} is missing although the database knows objects in it; "
+            "mount its disk, or set DAM_STORAGE_PATH to where it is"
+        )
+
+
+class StorageNotWritable(DamError):
+    """Nothing can be written to the storage folder."""
+
+    def __init__(self, root: str, cause: OSError) -> None:
+        super().__init__(root, cause)
+        self.root = root
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return f"the storage {self.root} can't be written to: {os_reason(self.cause)}"
+
+
+class UnknownStorageFormat(DamError):
+    """The storage was laid out by a program that this one does not understand."""
+
+    def __init__(self, root: str, found: str) -> None:
+        super().__init__(root, found)
+        self.root = root
+        self.found = found
+
+    def __str__(self) -> str:
+        return f"the storage {self.root} has a format this program does not know: {self.found!r}; install a newer DAM"
+
+
 def qualified_name(function: Callable[..., object]) -> str:
     """Return a function's module and name, for people."""
     return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', repr(function))}"
@@ -205,3 +294,8 @@ def described(error: BaseException) -> str:
     """Return an error's kind and its first line, for people."""
     lines = str(error).splitlines() or [""]
     return f"{type(error).__name__}: {lines[0]}" if lines[0] else type(error).__name__
+
+
+def os_reason(error: OSError) -> str:
+    """Return what the operating system said, without the path, for people."""
+    return error.strerror or str(error) or type(error).__name__

@@ -78,7 +78,8 @@ class Offload:
             asyncio.wrap_future(self._executor.submit(function, value)) for value in inputs
         ]
         try:
-            return [await _outcome(future) for future in futures]
+            outcomes = [await _outcome(future) for future in futures]
+            return outcomes  # noqa: RET504 - in one line the type checker takes the result's type for the futures'
         finally:
             for future in futures:
                 future.cancel()
@@ -126,7 +127,7 @@ class Request:
     event_type: type[Event[Any]] | None
 
 
-class Unsuppliable(Exception):  # noqa: N818 - said of a parameter while a system is registered; collected there
+class Unsuppliable(Exception):
     """The parameter can't be supplied; its text says why."""
 
 

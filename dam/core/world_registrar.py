@@ -2,10 +2,10 @@
 
 from dam.core.system_plan import AnyFunction
 from dam.core.world import World
-from dam.systems.ingestion_systems import record_imported_files
+from dam.systems.ingestion_systems import record_imported_files, record_sources_seen_again
 from dam.systems.metadata_systems import extract_metadata
 
-CORE_SYSTEMS: tuple[AnyFunction, ...] = (record_imported_files, extract_metadata)
+CORE_SYSTEMS: tuple[AnyFunction, ...] = (record_imported_files, record_sources_seen_again, extract_metadata)
 
 
 def register_core_systems(world: World) -> None:

@@ -1,22 +1,20 @@
 """Systems that find out what is in a file."""
 
-from functools import partial
+
 
 from dam.core.components_markers import NeedsMetadataExtractionComponent
 from dam.core.config import WorldConfig
-from dam.core.exceptions import TaskFailed
 from dam.core.stages import SystemStage
 from dam.core.system_params import EntityFailures, MarkedEntityList, Offload, Resource, WorldSession
 from dam.core.systems import system
 from dam.services import content_service, examination_service, fact_service
-from dam.services.facts import Facts
 from dam.services.file_storage import FileStorage
 
 CHUNK_SIZE = 128
 
 
 @system(stage=SystemStage.METADATA_EXTRACTION, chunk_size=CHUNK_SIZE)
-async def extract_metadata(  # noqa: PLR0913, PLR0917 - each is something the system needs
+async def extract_metadata(
     session: WorldSession,
     config: WorldConfig,
     storage: Resource[FileStorage],

@@ -1,0 +1,24 @@
+"""One file to be examined, as it travels to a worker process; importing this costs the worker next to nothing."""
+
+from dataclasses import dataclass
+
+from dam.services.facts import Facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExaminationTask:
+    """A file, its type, which of its readers are wanted, and the pixels that may be decoded."""
+
+    entity_id: int
+    path: str
+    mime_type: str | None
+    readers: tuple[str, ...]
+    max_pixels: int
+
+
+def run(task: ExaminationTask) -> Facts:
+    """Examine the file here and now."""
+    from dam.services import examination
+
+    limits = examination.Limits(max_pixels=task.max_pixels)
+    return examination.examine(task.path, task.mime_type, task.readers, limits)

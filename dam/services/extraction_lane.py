@@ -1,0 +1,72 @@
+"""Reads the facts of new assets beside their ingestion, so that neither waits for the other."""
+
+import asyncio
+import threading
+from concurrent.futures import Executor
+from types import TracebackType
+from typing import Self
+
+from dam.core.stages import SystemStage
+from dam.core.world import World
+
+
+class ExtractionLane:
+    """A thread that runs METADATA_EXTRACTION whenever it is woken, and once more at the end.
+
+    Leaving the context waits for that last run and raises what went wrong in any; leaving it by an exception gives the
+    work up, and the marks stay for the next run.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._woken = threading.Event()
+        self._closing = False
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="extraction", daemon=True)
+
+    def wake(self) -> None:
+        """Say that there are new marks; raises what went wrong in an earlier run."""
+        if self._error is not None:
+            raise self._error
+        self._woken.set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._give_up()
+            return
+        try:
+            self._finish()
+        except BaseException:
+            self._give_up()
+            raise
+        if self._error is not None:
+            raise self._error
+
+    def _finish(self) -> None:
+        self._closing = True
+        self._woken.set()
+        while self._thread.is_alive():
+            self._thread.join(timeout=1)
+
+    def _give_up(self) -> None:
+        self._closing = True
+        self._woken.set()
+        if self._world.resources.has(Executor):
+            self._world.resources.get(Executor).shutdown(wait=False, cancel_futures=True)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner() as runner:
+                while not self._closing:
+                    self._woken.wait()
+                    self._woken.clear()
+                    runner.run(self._world.execute_stage(SystemStage.METADATA_EXTRACTION))
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for this one
+            self._error = error

@@ -1,0 +1,317 @@
+"""Takes files in: walks, reads and stores them, records them in batches, and has their facts read meanwhile."""
+
+import asyncio
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from itertools import batched
+
+from dam.core import claims
+from dam.core.events import FilesImported, ImportedFile, SourcesSeenAgain
+from dam.core.exceptions import DamError, os_reason
+from dam.core.resources import FileOperationsResource
+from dam.core.world import World
+from dam.models.file_location_component import LOCAL_CAS, LOCAL_REFERENCE
+from dam.models.original_source_info_component import LOCAL_FILE, REFERENCED_FILE
+from dam.services import asset_service, media_type
+from dam.services.asset_service import KnownSource
+from dam.services.extraction_lane import ExtractionLane
+from dam.services.file_storage import ContentId, FileStorage, StagedFile
+from dam.services.readers import catalogue
+from dam.services.source_reading import Digest, digest_file
+from dam.services.source_walk import OwnFiles, WalkEntry, stat_signature, walk
+
+READING_THREADS = 2
+LOOKED_UP_TOGETHER = 1000
+READ_TOGETHER = 16
+READ_TOGETHER_BYTES = 1 << 20
+FILES_UNDER_WAY = 1024
+RECORDED_TOGETHER = 512
+RECORDED_TOGETHER_BYTES = 64 << 20
+
+
+class Status(StrEnum):
+    """What became of a path."""
+
+    ADDED = "added"
+    LINKED = "linked"
+    UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one path, and why when it was not taken in."""
+
+    path: str
+    status: Status
+    entity_id: int | None = None
+    sha256: bytes | None = None
+    reason: str | None = None
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to take files in: copied into the storage or left where they are, and what is read again."""
+
+    copy: bool = True
+    recursive: bool = False
+    rehash: bool = False
+    defer: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """How many paths were found, and what became of them; ``found`` is the sum of the others."""
+
+    found: int
+    added: int
+    linked: int
+    unchanged: int
+    skipped: int
+    failed: int
+
+
+def ingest(
+    world: World, paths: Sequence[str], options: Options, on_outcome: Callable[[Outcome], None] = lambda _: None
+) -> Summary:
+    """Take in files and folders, and return the balance; ``on_outcome`` is told of each path when it is safe.
+
+    A file that can't be read or stored is an outcome; a database or storage that fails raises, and what was told as
+    safe before is safe. Unless deferred, it returns when the facts of all that is marked are read.
+    """
+    with (
+        ThreadPoolExecutor(READING_THREADS, thread_name_prefix="reading") as readers,
+        nullcontext() if options.defer else ExtractionLane(world) as lane,
+        asyncio.Runner() as runner,
+    ):
+        pipeline = _Pipeline(world, options, readers, runner, on_outcome, lane.wake if lane else lambda: None)
+        try:
+            for entries in batched(_walk(world, paths, recursive=options.recursive), LOOKED_UP_TOGETHER):
+                pipeline.take(entries)
+            pipeline.finish()
+        finally:
+            pipeline.abandon()
+    return pipeline.summary()
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A file whose bytes have been read, and copied unless it stays where it is."""
+
+    entry: WalkEntry
+    digest: Digest
+    staged: StagedFile | None
+    seen_at: datetime
+
+
+class _Pipeline:
+    """Files under way: read by threads in groups, stored and recorded here in batches, in the order of the walk."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what it works with
+        self,
+        world: World,
+        options: Options,
+        readers: ThreadPoolExecutor,
+        runner: asyncio.Runner,
+        on_outcome: Callable[[Outcome], None],
+        on_recorded: Callable[[], None],
+    ) -> None:
+        self._world = world
+        self._options = options
+        self._readers = readers
+        self._runner = runner
+        self._on_outcome = on_outcome
+        self._on_recorded = on_recorded
+        self._storage = world.resources.get(FileStorage)  # type: ignore[type-abstract]  # an interface is a key too
+        self._files = world.resources.get(FileOperationsResource)
+        self._counts: Counter[Status] = Counter()
+        self._under_way: deque[tuple[int, Future[list[_Read | Outcome]]]] = deque()
+        self._files_under_way = 0
+        self._batch: list[_Read] = []
+        self._batch_bytes = 0
+
+    def take(self, entries: Sequence[WalkEntry]) -> None:
+        """Take the next paths of the walk."""
+        files = [entry for entry in entries if not self._is_passed_over(entry)]
+        for group in _groups(self._without_unchanged(files)):
+            while self._files_under_way >= FILES_UNDER_WAY:
+                self._collect()
+            self._under_way.append((len(group), self._readers.submit(self._read_group, group)))
+            self._files_under_way += len(group)
+
+    def finish(self) -> None:
+        """Wait for everything under way and record it."""
+        while self._under_way:
+            self._collect()
+        self._record()
+
+    def abandon(self) -> None:
+        """Give back what is still under way, when something went wrong."""
+        for _, future in self._under_way:
+            future.cancel()
+        read = [one for _, future in self._under_way if not future.cancelled() for one in future.result()]
+        for one in [*self._batch, *read]:
+            if isinstance(one, _Read) and one.staged is not None:
+                self._storage.discard(one.staged)
+        self._under_way.clear()
+        self._batch = []
+
+    def summary(self) -> Summary:
+        """Return the balance so far."""
+        return Summary(found=self._counts.total(), **{status.value: self._counts[status] for status in Status})
+
+    def _tell(self, outcome: Outcome) -> None:
+        self._counts[outcome.status] += 1
+        self._on_outcome(outcome)
+
+    def _is_passed_over(self, entry: WalkEntry) -> bool:
+        if entry.failed is not None:
+            self._tell(Outcome(path=entry.path, status=Status.FAILED, reason=entry.failed))
+        elif entry.skipped is not None:
+            self._tell(Outcome(path=entry.path, status=Status.SKIPPED, reason=entry.skipped))
+        return entry.failed is not None or entry.skipped is not None
+
+    def _without_unchanged(self, entries: list[WalkEntry]) -> list[WalkEntry]:
+        if self._options.rehash or not entries:
+            return entries
+        stats = {entry.path: stat_signature(entry.stat) for entry in entries if entry.stat is not None}
+        source_type = LOCAL_FILE if self._options.copy else REFERENCED_FILE
+        with self._world.reading() as session:
+            known = asset_service.find_known_sources(session, stats, source_type=source_type)
+        unchanged = {path: source for path, source in known.items() if self._is_still_stored(source)}
+        if unchanged:
+            sources = [source.id for source in unchanged.values()]
+            self._runner.run(self._world.dispatch(SourcesSeenAgain(sources=sources, seen_at=datetime.now(UTC))))
+        for path, source in unchanged.items():
+            self._tell(_unchanged(path, source))
+        return [entry for entry in entries if entry.path not in unchanged]
+
+    def _is_still_stored(self, source: KnownSource) -> bool:
+        return not self._options.copy or self._storage.contains(ContentId(source.sha256), source.size_bytes)
+
+    def _collect(self) -> None:
+        """Wait for the oldest group that is being read, and record the batch when it is large enough."""
+        count, future = self._under_way.popleft()
+        self._files_under_way -= count
+        for one in future.result():
+            if isinstance(one, Outcome):
+                self._tell(one)
+                continue
+            self._batch.append(one)
+            self._batch_bytes += one.digest.size
+        if len(self._batch) >= RECORDED_TOGETHER or self._batch_bytes >= RECORDED_TOGETHER_BYTES:
+            self._record()
+
+    def _record(self) -> None:
+        """Make the batch's objects durable, and only then its rows."""
+        batch, self._batch, self._batch_bytes = self._batch, [], 0
+        stored = self._store(batch)
+        if not stored:
+            return
+        event = FilesImported(files=[self._imported(one) for one in stored])
+        for results in self._runner.run(self._world.dispatch(event)):
+            for one, result in zip(stored, results, strict=True):
+                self._tell(_taken_in(one, Status(result.status), result.entity_id))
+        self._on_recorded()
+
+    def _store(self, batch: list[_Read]) -> list[_Read]:
+        staged = [one.staged for one in batch if one.staged is not None]
+        if not staged:
+            return batch
+        stored = []
+        for one, published in zip(batch, self._storage.publish(staged), strict=True):
+            if isinstance(published, Exception):
+                self._tell(_failed(one.entry, published))
+            else:
+                stored.append(one)
+        return stored
+
+    def _read_group(self, entries: Sequence[WalkEntry]) -> list[_Read | Outcome]:
+        return [self._read(entry) for entry in entries]
+
+    def _read(self, entry: WalkEntry) -> _Read | Outcome:
+        try:
+            if self._options.copy:
+                staged = self._storage.stage(entry.path)
+                return _Read(entry, staged.digest, staged, datetime.now(UTC))
+            return _Read(entry, self._digest(entry.path), None, datetime.now(UTC))
+        except (OSError, DamError) as error:
+            return _failed(entry, error)
+
+    def _digest(self, path: str) -> Digest:
+        fd = self._files.open_regular(path)
+        try:
+            return digest_file(fd, files=self._files)
+        finally:
+            os.close(fd)
+
+    def _imported(self, one: _Read) -> ImportedFile:
+        digest, name = one.digest, one.entry.path.rpartition("/")[2]
+        mime_type = media_type.media_type(digest.head, name, size=digest.size)
+        return ImportedFile(
+            path=one.entry.path,
+            filename=name,
+            size_bytes=digest.size,
+            sha256=digest.sha256,
+            md5=digest.md5,
+            mime_type=mime_type,
+            storage_type=LOCAL_CAS if self._options.copy else LOCAL_REFERENCE,
+            key=digest.sha256.hex() if self._options.copy else one.entry.path,
+            source_type=LOCAL_FILE if self._options.copy else REFERENCED_FILE,
+            seen_at=one.seen_at,
+            seen_stat=digest.seen_stat,
+            has_facts=bool(catalogue.readers_for(mime_type)),
+        )
+
+
+def _walk(world: World, paths: Iterable[str], *, recursive: bool) -> Iterator[WalkEntry]:
+    files = world.resources.get(FileOperationsResource)
+    database = world.database.file
+    locks = [claims.lock_file(database)] if database is not None else []
+    own = OwnFiles.at(storage=world.config.storage_path, database=database, others=locks)
+    for path in paths:
+        yield from walk(path, recursive=recursive, own=own, files=files)
+
+
+def _groups(entries: Iterable[WalkEntry]) -> Iterator[list[WalkEntry]]:
+    """Divide files into groups that a thread reads in one go: several small ones, or a large one by itself."""
+    group: list[WalkEntry] = []
+    size = 0
+    for entry in entries:
+        group.append(entry)
+        size += entry.stat.st_size if entry.stat is not None else 0
+        if len(group) >= READ_TOGETHER or size >= READ_TOGETHER_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _unchanged(path: str, source: KnownSource) -> Outcome:
+    return Outcome(
+        path=path,
+        status=Status.UNCHANGED,
+        entity_id=source.entity_id,
+        sha256=source.sha256,
+        size_bytes=source.size_bytes,
+    )
+
+
+def _taken_in(one: _Read, status: Status, entity_id: int) -> Outcome:
+    digest = one.digest
+    return Outcome(
+        path=one.entry.path, status=status, entity_id=entity_id, sha256=digest.sha256, size_bytes=digest.size
+    )
+
+
+def _failed(entry: WalkEntry, error: Exception) -> Outcome:
+    reason = os_reason(error) if isinstance(error, OSError) else str(error)
+    return Outcome(path=entry.path, status=Status.FAILED, reason=reason)
