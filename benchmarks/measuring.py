@@ -1,0 +1,99 @@
+"""Runs commands in turns and compares what they took."""
+
+import os
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A command to be timed. ``prepare`` makes its folder ready each time, untimed; ``does`` says what it does."""
+
+    name: str
+    command: Sequence[str]
+    does: str
+    prepare: Callable[[Path], None] = lambda _: None
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What the runs of a contender took: seconds of each, and the peak memory of its process tree in bytes."""
+
+    seconds: list[float]
+    peak_bytes: int
+
+    @property
+    def median(self) -> float:
+        """Return the middle of the runs."""
+        return statistics.median(self.seconds)
+
+
+def take_turns(contenders: Sequence[Contender], home: Path, *, runs: int, memory: bool = False) -> dict[str, Timing]:
+    """Run each contender once to warm up and then ``runs`` times, A B C A B C …, each in a folder made anew."""
+    seconds: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    peaks = dict.fromkeys(seconds, 0)
+    for turn in range(runs + 1):
+        for contender in contenders:
+            took, peak = _run(contender, home / "run", memory=memory)
+            peaks[contender.name] = max(peaks[contender.name], peak)
+            if turn or runs == 0:
+                seconds[contender.name].append(took)
+    return {name: Timing(seconds[name], peaks[name]) for name in seconds}
+
+
+def _run(contender: Contender, folder: Path, *, memory: bool) -> tuple[float, int]:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    contender.prepare(folder)
+    os.sync()
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env |= {name: value.replace("{home}", str(folder)) for name, value in contender.env.items()}
+    command = [word.replace("{home}", str(folder)) for word in contender.command]
+    began = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    peak = _watched(process) if memory else 0
+    _, errors = process.communicate()
+    took = time.perf_counter() - began
+    if process.returncode:
+        raise SystemExit(f"{contender.name} ended with {process.returncode}: {errors.decode(errors='replace')[-500:]}")
+    return took, peak
+
+
+def _watched(process: subprocess.Popen[bytes]) -> int:
+    """Return the most memory (proportional set size, so that what is shared counts once) that the tree held."""
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, sum(map(_memory_of, _tree(process.pid))))
+        time.sleep(0.05)
+    return peak
+
+
+def _tree(root: int) -> list[int]:
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    tree = [root]
+    for one in tree:
+        tree += [child for child, parent in parents.items() if parent == one]
+    return tree
+
+
+def _memory_of(process: int) -> int:
+    with suppress(OSError):
+        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def is_installed(program: str) -> bool:
+    """Say whether a peer can be run here."""
+    return shutil.which(program) is not None

@@ -1,0 +1,439 @@
+"""Tests of the executor that runs tasks in worker processes with limits; all processes are real."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future, wait
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dam.core.exceptions import (
+    OutcomeNotPicklable,
+    TaskFailed,
+    TaskOutOfMemory,
+    TaskTimedOut,
+    WorkerCrashed,
+    WorkersUnavailable,
+)
+from dam.services.isolation import IsolatedExecutor
+from tests.services import isolation_tasks as tasks
+
+PROJECT = Path(__file__).parents[2]
+LIMIT = 0.5
+MEGABYTE = 1 << 20
+
+OPENING = """
+import pathlib, sys
+from dam.services.isolation import IsolatedExecutor
+from tests.services import isolation_tasks as tasks
+executor = IsolatedExecutor(jobs=2, timeout_seconds=60)
+"""
+WORKING_PARENT = f"""{OPENING}
+futures = [executor.submit(tasks.touch_and_sleep, pathlib.Path(path), 60) for path in sys.argv[1:]]
+[future.result() for future in futures]
+"""
+FORGETFUL_PARENT = f"""{OPENING}
+executor.submit(tasks.echo, 1).result()
+executor.submit(tasks.sleep, 60)
+"""
+
+
+@pytest.fixture
+def executor() -> Iterator[IsolatedExecutor]:
+    """Two workers, a time limit that only tests of hanging tasks reach."""
+    with IsolatedExecutor(jobs=2, timeout_seconds=30, memory_bytes=256 * MEGABYTE) as executor:
+        yield executor
+
+
+@pytest.fixture
+def hasty() -> Iterator[IsolatedExecutor]:
+    """One worker with half a second for a task."""
+    with IsolatedExecutor(jobs=1, timeout_seconds=LIMIT) as executor:
+        yield executor
+
+
+def test_tasks_come_back_in_the_order_of_their_futures(executor: IsolatedExecutor) -> None:
+    assert list(executor.map(tasks.echo, range(1000))) == list(range(1000))
+
+
+def test_tasks_run_in_other_processes_at_most_jobs_of_them(executor: IsolatedExecutor) -> None:
+    futures = [executor.submit(tasks.process_id) for _ in range(100)]
+    pids = {future.result() for future in futures}
+    assert os.getpid() not in pids
+    assert 1 <= len(pids) <= 2
+
+
+def test_tasks_run_at_the_same_time(executor: IsolatedExecutor) -> None:
+    executor.submit(tasks.echo, 0).result()
+    begin = time.monotonic()
+    wait([executor.submit(tasks.sleep, 1.0) for _ in range(2)])
+    assert time.monotonic() - begin < 1.9
+
+
+def test_no_more_workers_are_started_than_tasks_need() -> None:
+    with IsolatedExecutor(jobs=8) as executor:
+        assert len({executor.submit(tasks.process_id).result() for _ in range(20)}) == 1
+
+
+@pytest.mark.parametrize("size", [0, 100_000, 5_000_000])
+def test_arguments_and_results_of_any_size_pass(executor: IsolatedExecutor, size: int) -> None:
+    value = os.urandom(size)
+    assert [future.result() for future in [executor.submit(tasks.echo, value) for _ in range(4)]] == [value] * 4
+
+
+def test_what_a_task_raises_arrives_with_its_traceback(executor: IsolatedExecutor) -> None:
+    error = executor.submit(tasks.fail, "no header").exception()
+    assert isinstance(error, ValueError)
+    assert str(error) == "no header"
+    assert "in fail" in error.__notes__[0]
+
+
+def test_leaving_the_interpreter_is_an_exception_like_others(executor: IsolatedExecutor) -> None:
+    assert isinstance(executor.submit(tasks.leave).exception(), SystemExit)
+
+
+def test_a_task_that_holds_the_interpreter_times_out_and_the_next_ones_run(hasty: IsolatedExecutor) -> None:
+    hanging = hasty.submit(tasks.hold_the_interpreter)
+    others = [hasty.submit(tasks.echo, n) for n in range(20)]
+    error = hanging.exception()
+    assert isinstance(error, TaskTimedOut)
+    assert str(error) == "timed out after 0.5 s"
+    assert [future.result() for future in others] == list(range(20))
+
+
+def test_the_clock_starts_with_the_task_not_with_its_submission(hasty: IsolatedExecutor) -> None:
+    futures = [hasty.submit(tasks.sleep, LIMIT / 5) for _ in range(10)]
+    assert [future.result() for future in futures] == [LIMIT / 5] * 10
+
+
+def test_a_timeout_is_kept_to_within_a_fraction_of_a_second(hasty: IsolatedExecutor) -> None:
+    hasty.submit(tasks.echo, 0).result()
+    begin = time.monotonic()
+    assert isinstance(hasty.submit(tasks.sleep, 30).exception(), TaskTimedOut)
+    assert LIMIT <= time.monotonic() - begin < LIMIT + 1
+
+
+@pytest.mark.parametrize("count", [1, 3_000], ids=["at once", "bit by bit"])
+def test_a_task_over_the_memory_limit_fails_alone(executor: IsolatedExecutor, count: int) -> None:
+    failing = executor.submit(tasks.take_bytes, count, each=300 * MEGABYTE // count)
+    others = [executor.submit(tasks.take_bytes, 1, each=100 * MEGABYTE) for _ in range(5)]
+    error = failing.exception()
+    assert isinstance(error, TaskOutOfMemory)
+    assert str(error) == "ran out of memory"
+    assert [future.result() for future in others] == [100 * MEGABYTE] * 5
+
+
+def test_what_earlier_tasks_leaked_does_not_fail_later_ones(executor: IsolatedExecutor) -> None:
+    futures = [executor.submit(tasks.keep_bytes, 80 * MEGABYTE) for _ in range(10)]
+    assert len({future.result() for future in futures}) > 2
+
+
+@pytest.mark.parametrize(
+    ("fatal", "argument", "reason"),
+    [
+        (tasks.exit_at_once, 3, "decoder crashed (exit status 3)"),
+        (tasks.exit_at_once, 0, "decoder crashed (exit status 0)"),
+        (tasks.kill_itself, signal.SIGSEGV, "decoder crashed (signal 11)"),
+        (tasks.kill_itself, signal.SIGABRT, "decoder crashed (signal 6)"),
+    ],
+)
+def test_a_worker_that_dies_fails_its_own_task_only(
+    executor: IsolatedExecutor, fatal: Callable[[int], None], argument: int, reason: str
+) -> None:
+    before = [executor.submit(tasks.echo, n) for n in range(50)]
+    failing = executor.submit(fatal, argument)
+    after = [executor.submit(tasks.echo, n) for n in range(50)]
+    error = failing.exception()
+    assert isinstance(error, WorkerCrashed)
+    assert str(error) == reason
+    assert [future.result() for future in before + after] == list(range(50)) * 2
+
+
+def test_an_invalid_memory_access_is_a_crash(executor: IsolatedExecutor) -> None:
+    assert str(executor.submit(tasks.read_address_zero).exception()) == "decoder crashed (signal 11)"
+
+
+def test_every_second_task_may_crash(executor: IsolatedExecutor) -> None:
+    futures = [executor.submit(tasks.exit_at_once, 1) if n % 2 else executor.submit(tasks.echo, n) for n in range(20)]
+    assert [isinstance(future.exception(), WorkerCrashed) for future in futures] == [False, True] * 10
+
+
+def test_a_worker_killed_from_outside_during_a_task_fails_that_task(executor: IsolatedExecutor, tmp_path: Path) -> None:
+    failing = executor.submit(tasks.touch_and_sleep, tmp_path / "pid", 30)
+    os.kill(_number_in(tmp_path / "pid"), signal.SIGKILL)
+    assert str(failing.exception(timeout=10)) == "decoder crashed (signal 9)"
+    assert executor.submit(tasks.echo, 1).result() == 1
+
+
+def test_an_idle_worker_killed_from_outside_is_replaced(executor: IsolatedExecutor) -> None:
+    pid = executor.submit(tasks.process_id).result()
+    os.kill(pid, signal.SIGKILL)
+    _until(lambda: not _exists(pid))
+    time.sleep(0.1)  # the report of its end is on its way
+    assert [executor.submit(tasks.echo, n).result() for n in range(10)] == list(range(10))
+
+
+def test_a_killed_server_fails_the_running_tasks_and_is_replaced(executor: IsolatedExecutor) -> None:
+    running = executor.submit(tasks.kill_the_server)
+    assert isinstance(running.exception(timeout=10), WorkerCrashed)
+    assert executor.submit(tasks.echo, 1).result() == 1
+
+
+def test_programs_that_a_task_started_die_with_its_worker(hasty: IsolatedExecutor, tmp_path: Path) -> None:
+    failing = hasty.submit(tasks.start_a_program, tmp_path / "pid")
+    assert isinstance(failing.exception(), TaskTimedOut)
+    pid = _number_in(tmp_path / "pid")
+    _until(lambda: not _exists(pid))
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        (tasks.return_a_function, "a function can't be sent between processes"),
+        (tasks.fail_with_a_function, "ValueError: <function"),
+        (tasks.fail_unreadably, "Unreadable: header is broken at 7 can't be sent between processes"),
+        (tasks.make_unreadable, "what the task returned can't be sent between processes: TypeError"),
+    ],
+)
+def test_an_outcome_that_cannot_be_sent_is_that_tasks_failure(
+    executor: IsolatedExecutor, task: Callable[[], object], words: str
+) -> None:
+    error = executor.submit(task).exception()
+    assert isinstance(error, OutcomeNotPicklable)
+    assert words in str(error)
+    assert executor.submit(tasks.echo, 1).result() == 1
+
+
+def test_a_call_that_cannot_be_sent_is_refused_at_once(executor: IsolatedExecutor) -> None:
+    with pytest.raises((AttributeError, TypeError)):
+        executor.submit(tasks.echo, threading.Lock())
+
+
+def test_a_function_that_workers_cannot_import_fails_its_future(executor: IsolatedExecutor) -> None:
+    module = type(sys)("nowhere_to_be_found")
+    exec("def function(): pass", module.__dict__)
+    sys.modules[module.__name__] = module
+    try:
+        error = executor.submit(module.function).exception()
+    finally:
+        del sys.modules[module.__name__]
+    assert isinstance(error, ModuleNotFoundError)
+
+
+def test_workers_cannot_be_started_when_a_module_to_preload_is_missing() -> None:
+    with IsolatedExecutor(jobs=1, preload=["dam.no_such_module"]) as executor:
+        first = executor.submit(tasks.echo, 1).exception()
+        second = executor.submit(tasks.echo, 1).exception()
+    assert isinstance(first, WorkersUnavailable)
+    assert not isinstance(first, TaskFailed)
+    assert isinstance(second, WorkersUnavailable)
+    assert str(first) == (
+        "worker processes can't be started: ModuleNotFoundError: No module named 'dam.no_such_module'"
+    )
+
+
+def test_preloaded_modules_are_there_for_the_tasks() -> None:
+    with IsolatedExecutor(jobs=1, preload=["PIL.Image", "tests.services.isolation_tasks"]) as executor:
+        assert executor.submit(tasks.image_size, 3, 2).result() == (3, 2)
+
+
+def test_a_cancelled_task_does_not_run(hasty: IsolatedExecutor, tmp_path: Path) -> None:
+    running = [hasty.submit(tasks.sleep, LIMIT / 2) for _ in range(2)]
+    queued = hasty.submit(tasks.touch_and_sleep, tmp_path / "ran", 0)
+    assert queued.cancel()
+    assert [future.result() for future in running] == [LIMIT / 2] * 2
+    assert hasty.submit(tasks.echo, 1).result() == 1
+    assert not (tmp_path / "ran").exists()
+
+
+def test_shutdown_waits_for_the_queued_tasks() -> None:
+    executor = IsolatedExecutor(jobs=2)
+    futures = [executor.submit(tasks.sleep, 0.01) for _ in range(20)]
+    executor.shutdown()
+    assert all(future.done() and not future.exception() for future in futures)
+
+
+def test_shutdown_leaves_no_process() -> None:
+    with IsolatedExecutor(jobs=2) as executor:
+        pids = {future.result() for future in [executor.submit(tasks.process_id) for _ in range(20)]}
+        pids.add(executor.submit(tasks.parent_process_id).result())
+    assert not any(_exists(pid) for pid in pids)
+
+
+def test_shutdown_without_waiting_still_finishes_the_tasks() -> None:
+    executor = IsolatedExecutor(jobs=1)
+    future = executor.submit(tasks.sleep, 0.2)
+    executor.shutdown(wait=False)
+    assert not future.done()
+    assert future.result() == 0.2
+    executor.shutdown()
+
+
+def test_a_cancelling_shutdown_kills_what_runs(tmp_path: Path) -> None:
+    executor = IsolatedExecutor(jobs=1)
+    running = executor.submit(tasks.touch_and_sleep, tmp_path / "pid", 30)
+    queued = [executor.submit(tasks.sleep, 30) for _ in range(10)]
+    pid = _number_in(tmp_path / "pid")
+    begin = time.monotonic()
+    executor.shutdown(cancel_futures=True)
+    assert time.monotonic() - begin < 2
+    assert not _exists(pid)
+    with pytest.raises(CancelledError):
+        running.result(timeout=0)
+    assert all(isinstance(_raised(future), CancelledError) for future in queued)
+    assert all(future.cancelled() for future in queued[1:])
+
+
+def test_an_error_in_the_block_kills_what_runs() -> None:
+    begin = time.monotonic()
+    with suppress(KeyboardInterrupt), IsolatedExecutor(jobs=1) as executor:
+        running = executor.submit(tasks.sleep, 30)
+        raise KeyboardInterrupt
+    assert time.monotonic() - begin < 10
+    assert isinstance(_raised(running), CancelledError)
+
+
+def test_nothing_of_a_finished_task_is_kept(executor: IsolatedExecutor) -> None:
+    futures = [executor.submit(tasks.echo, n) for n in range(20)]
+    wait(futures)
+    executor.submit(tasks.echo, 1).result()
+    kept = [weakref.ref(future) for future in futures]
+    futures.clear()
+    _until(lambda: not any(reference() for reference in kept))
+
+
+def test_an_idle_executor_uses_no_processor_time(executor: IsolatedExecutor) -> None:
+    executor.submit(tasks.echo, 1).result()
+    before = time.process_time()
+    time.sleep(0.5)
+    assert time.process_time() - before < 0.05
+
+
+def test_nothing_is_taken_after_shutdown(executor: IsolatedExecutor) -> None:
+    executor.shutdown()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        executor.submit(tasks.echo, 1)
+
+
+def test_an_executor_that_was_never_used_starts_nothing() -> None:
+    threads = threading.active_count()
+    with IsolatedExecutor(jobs=2):
+        assert threading.active_count() == threads
+
+
+def test_futures_can_be_awaited(executor: IsolatedExecutor) -> None:
+    async def all_of_them() -> list[object]:
+        return await asyncio.gather(*(asyncio.wrap_future(executor.submit(tasks.echo, n)) for n in range(20)))
+
+    assert asyncio.run(all_of_them()) == list(range(20))
+
+
+def test_tasks_are_taken_from_many_threads(executor: IsolatedExecutor) -> None:
+    futures: list[Future[object]] = []
+
+    def submit_some() -> None:
+        futures.extend(executor.submit(tasks.echo, n) for n in range(50))
+
+    threads = [threading.Thread(target=submit_some) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(int(str(future.result())) for future in futures) == sorted([*range(50)] * 4)
+
+
+def test_workers_see_neither_terminal_nor_descriptors_of_the_program(
+    executor: IsolatedExecutor, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (tmp_path / "database").open("wb") as held:
+        os.set_inheritable(held.fileno(), True)
+        descriptors = executor.submit(tasks.open_descriptors).result()
+        executor.submit(tasks.print_something).result()
+    assert executor.submit(tasks.read_input).result() == b""
+    assert sorted(descriptors)[:3] == ["/dev/null"] * 3
+    assert len(descriptors) == 4
+    assert capfd.readouterr() == ("", "")
+
+
+def test_workers_have_one_thread_a_library_no_core_dumps_and_ignore_interrupts(executor: IsolatedExecutor) -> None:
+    assert executor.submit(tasks.surroundings).result() == {
+        "threads": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+        "core": (0, 0),
+        "interrupt": True,
+    }
+
+
+def test_a_killed_parent_leaves_no_process_behind(tmp_path: Path) -> None:
+    paths = [tmp_path / "first", tmp_path / "second"]
+    parent = subprocess.Popen([sys.executable, "-c", WORKING_PARENT, *paths], cwd=PROJECT)
+    workers = [_number_in(path) for path in paths]
+    family = [*workers, _parent_of(workers[0])]
+    assert all(_exists(pid) for pid in family)
+    parent.kill()
+    parent.wait()
+    _until(lambda: not any(_exists(pid) for pid in family))
+
+
+def test_a_program_that_forgets_to_shut_down_ends_all_the_same() -> None:
+    begin = time.monotonic()
+    subprocess.run([sys.executable, "-c", FORGETFUL_PARENT], cwd=PROJECT, check=True)
+    assert time.monotonic() - begin < 20
+
+
+def test_the_main_module_is_not_imported_again(tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(
+        "import os, sys\n"
+        f"sys.path.insert(0, {str(PROJECT)!r})\n"
+        "print('main runs')\n"
+        "from dam.services.isolation import IsolatedExecutor\n"
+        "with IsolatedExecutor(jobs=1) as executor:\n"
+        "    print(executor.submit(os.path.basename, 'a/b').result())\n"
+    )
+    result = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert result.stdout == "main runs\nb\n"
+
+
+def _raised(future: Future[Any]) -> BaseException | None:
+    try:
+        return future.exception(timeout=0)
+    except CancelledError as error:
+        return error
+
+
+def _number_in(path: Path) -> int:
+    """Return what a task wrote, when it has written it."""
+    _until(lambda: path.exists() and path.read_text() != "")
+    return int(path.read_text())
+
+
+def _until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _parent_of(pid: int) -> int:
+    return int(_stat(pid)[1])
+
+
+def _exists(pid: int) -> bool:
+    """Tell whether the process lives; one that only waits for its parent to notice does not."""
+    try:
+        return _stat(pid)[0] != "Z"
+    except FileNotFoundError:
+        return False
