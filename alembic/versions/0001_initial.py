@@ -236,6 +236,36 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_processing_failure")),
         sa.UniqueConstraint("entity_id", "fact_digest", name=op.f("uq_processing_failure_entity_id_fact_digest")),
     )
+    op.create_table(
+        "object_verification",
+        sa.Column(
+            "entity_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("found_good_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["entity_id"], ["entity.id"], name=op.f("fk_object_verification_entity_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("entity_id", name=op.f("pk_object_verification")),
+    )
+    with op.batch_alter_table("object_verification", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_object_verification_found_good_at"), ["found_good_at"], unique=False)
+
+    op.create_table(
+        "reference_verification",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("entity_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("physical_path", sa.Text(), nullable=False),
+        sa.Column("found_good_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("fact_digest", sa.LargeBinary(length=16), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["entity_id"], ["entity.id"], name=op.f("fk_reference_verification_entity_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reference_verification")),
+        sa.UniqueConstraint("entity_id", "fact_digest", name=op.f("uq_reference_verification_entity_id_fact_digest")),
+    )
+    with op.batch_alter_table("reference_verification", schema=None) as batch_op:
+        batch_op.create_index("ix_reference_verification_found_good_at", ["found_good_at"], unique=False)
+
     for table in PERCEPTUAL_HASHES:
         for band in range(4):
             expression = sa.text(f"substr(hash_value, {2 * band + 1}, 2)")
@@ -243,6 +273,14 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("reference_verification", schema=None) as batch_op:
+        batch_op.drop_index("ix_reference_verification_found_good_at")
+
+    op.drop_table("reference_verification")
+    with op.batch_alter_table("object_verification", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_object_verification_found_good_at"))
+
+    op.drop_table("object_verification")
     op.drop_table("processing_failure")
     with op.batch_alter_table("original_source_info", schema=None) as batch_op:
         batch_op.drop_index("ix_original_source_info_fact_digest")

@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from dam.core.components_markers import MarkerComponent
 from dam.core.database import Database
 
 POLL_SECONDS = 0.05
+SHARES = 16
 
 
 def claim(session: Session, marker: type[MarkerComponent], *, after: int, limit: int) -> dict[int, int]:
@@ -31,6 +32,17 @@ def claim(session: Session, marker: type[MarkerComponent], *, after: int, limit:
         .with_for_update(skip_locked=True)
     )
     return {row.entity_id: row.version for row in session.execute(statement)}
+
+
+def fair_share(session: Session, marker: type[MarkerComponent], *, after: int, most: int) -> int:
+    """Return how many to claim at once: ``most``, and less towards the end of the queue.
+
+    A 16th of what stands there, claimed or not, so that the last marks are divided among all workers and none of them
+    keeps the others waiting for long. No more marks are counted than it takes to say ``most``.
+    """
+    standing = select(marker.entity_id).where(marker.entity_id > after).limit(most * SHARES).subquery()
+    counted = session.scalar(select(func.count()).select_from(standing)) or 0
+    return max(1, -(-counted // SHARES))
 
 
 def clear(session: Session, marker: type[MarkerComponent], claimed: Mapping[int, int]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, NullPool, StaticPool, create_engine, event, inspect, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -131,7 +131,8 @@ def parse_url(url: str) -> URL:
 
 def is_unavailable(error: DBAPIError) -> bool:
     """Say whether the error means that the database is gone, full, locked or unreadable, not that we asked wrongly."""
-    return isinstance(error, OperationalError) or error.connection_invalidated
+    # SQLite's word for a file that is damaged, or no database at all, is a plain DatabaseError.
+    return isinstance(error, OperationalError) or type(error) is DatabaseError or error.connection_invalidated
 
 
 def _make_engine(url: URL) -> Engine:
@@ -157,6 +158,12 @@ def _make_sqlite_engine(url: URL, *, foreign_keys: bool = True) -> Engine:
         cursor.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.close()
+
+    @event.listens_for(engine, "checkin")
+    def end_transaction(connection: DBAPIConnection | None, _: ConnectionPoolEntry) -> None:
+        # SQLAlchemy takes a transaction whose COMMIT failed for ended; in SQLite it goes on and keeps its lock.
+        if connection is not None:
+            connection.rollback()
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -215,7 +222,7 @@ def _use_write_ahead_log(database: Database) -> None:
             with closing(database.engine.raw_connection()) as connection:
                 connection.cursor().execute("PRAGMA journal_mode = WAL")
                 return
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise DatabaseUnavailable(database.address, str(error)) from error
             time.sleep(0.05)

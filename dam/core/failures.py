@@ -1,6 +1,6 @@
 """Keeps, in the database, what went wrong with single entities."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from datetime import UTC, datetime
 
 from sqlalchemy import delete, select
@@ -19,7 +19,7 @@ def settle(
 ) -> None:
     """Record the entities that failed, counting attempts, and forget earlier failures of those that did not."""
     system = function.__name__
-    earlier = {row.entity_id: row for row in _recorded(session, system, worked_on)}
+    earlier = {row.entity_id: row for row in _recorded(session, system, worked_on.keys() | reasons.keys())}
     mended = [entity_id for entity_id in earlier if entity_id not in reasons]
     if mended:
         session.execute(
@@ -35,7 +35,7 @@ def settle(
     session.flush()
 
 
-def _recorded(session: Session, system: str, entities: Mapping[int, int]) -> list[ProcessingFailureComponent]:
+def _recorded(session: Session, system: str, entities: Set[int]) -> list[ProcessingFailureComponent]:
     statement = select(ProcessingFailureComponent).where(
         ProcessingFailureComponent.system == system, ProcessingFailureComponent.entity_id.in_(entities)
     )
@@ -45,7 +45,7 @@ def _recorded(session: Session, system: str, entities: Mapping[int, int]) -> lis
 def _record(
     session: Session, earlier: ProcessingFailureComponent | None, entity_id: int, system: str, marker: str, reason: str
 ) -> None:
-    error = " ".join(reason.replace("\0", "").split())[:1000]
+    error = _storable(reason)
     now = datetime.now(UTC)
     if earlier is not None:
         earlier.error, earlier.marker, earlier.failed_at = error, marker, now
@@ -56,3 +56,9 @@ def _record(
             entity_id=entity_id, system=system, marker=marker, error=error, attempts=1, failed_at=now
         )
     )
+
+
+def _storable(reason: str) -> str:
+    """Return a reason as one line that every database can hold: a file's name in it may be no text."""
+    text = reason.replace("\0", "").encode("utf-8", "backslashreplace").decode("utf-8")
+    return " ".join(text.split())[:1000]

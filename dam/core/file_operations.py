@@ -110,6 +110,10 @@ class FileOperationsResource:
             return False
         return True
 
+    def __getstate__(self) -> dict[str, object]:
+        """Take nothing along to another process: what was looked up is looked up anew there."""
+        return {}
+
     @cached_property
     def _renameat2(self) -> _Renameat2 | None:
         return _find_renameat2()

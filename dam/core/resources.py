@@ -59,7 +59,12 @@ class ResourceManager:
         return kind in self._values
 
     def open(self) -> Self:
-        """Open all, in the order they were added; when one fails, those already open are closed again."""
+        """Open all, in the order they were added; when one fails, those already open are closed again.
+
+        Opening twice is opening once.
+        """
+        if self._opened is not None:
+            return self
         with ExitStack() as stack:
             for value in self._distinct():
                 self._open_one(stack, value)

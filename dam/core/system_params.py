@@ -8,7 +8,7 @@ annotation                         what the system gets
 ``WorldContext``                   the world's name, configuration and resources, and that session, in one object
 ``Resource[T]``                    the world's resource of type T; ``Resource[T] | None`` if it may be missing
 ``MarkedEntityList[M]``            ids of entities marked with M, in chunks; their marks are cleared at the end
-``EntityFailures``                 where to report entities that can't be worked on
+``EntityFailures``                 where to report those of the marked entities that can't be worked on
 ``Offload``                        runs a pure function over many inputs while no transaction is open
 an ``Event`` class                 the event that is being handled
 =================================  =============================================================================
@@ -22,14 +22,14 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, get_origin
 
 from sqlalchemy.orm import Session
 
 from dam.core.components_markers import MarkerComponent
 from dam.core.config import WorldConfig
 from dam.core.events import Event
-from dam.core.exceptions import TaskFailed
+from dam.core.exceptions import TaskFailed, WorkersUnavailable
 from dam.core.resources import ResourceManager
 
 
@@ -78,8 +78,11 @@ class Offload:
             asyncio.wrap_future(self._executor.submit(function, value)) for value in inputs
         ]
         try:
-            outcomes = [await _outcome(future) for future in futures]
-            return outcomes  # noqa: RET504 - in one line the type checker takes the result's type for the futures'
+            outcomes: list[R | TaskFailed] = []
+            for future in futures:
+                outcome = await _outcome(future)
+                outcomes.append(outcome)
+            return outcomes
         finally:
             for future in futures:
                 future.cancel()
@@ -97,6 +100,12 @@ async def _outcome[R](future: asyncio.Future[R]) -> R | TaskFailed:
         return await future
     except TaskFailed as failure:
         return failure
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        # Passed on, this would look as if somebody had cancelled the chunk, which is no error.
+        raise WorkersUnavailable("the executor gave the task up") from None
 
 
 @dataclass(slots=True)
@@ -232,7 +241,8 @@ class EventParameter:
         listened = request.event_type
         if listened is None:
             raise Unsuppliable("only a handler can be given an event")
-        if not (isinstance(request.kind, type) and issubclass(listened, request.kind)):
+        asked = get_origin(request.kind) or request.kind
+        if not (isinstance(asked, type) and issubclass(listened, asked)):
             raise Unsuppliable(f"the handler listens for {_name(listened)}, not for {_name(request.kind)}")
         return lambda invocation: invocation.event
 
@@ -252,7 +262,8 @@ def implied_kind(annotation: Any) -> ParameterKind | None:
     }
     if annotation in kinds:
         return kinds[annotation]
-    if isinstance(annotation, type) and issubclass(annotation, Event):
+    event = get_origin(annotation) or annotation
+    if isinstance(event, type) and issubclass(event, Event):
         return EventParameter()
     return None
 

@@ -12,9 +12,10 @@ from dam.core.events import Event
 from dam.core.exceptions import SystemRegistrationError
 from dam.core.resources import ResourceManager
 from dam.core.system_params import (
+    FailuresParameter,
     Invocation,
     MarkedEntities,
-    Offload,
+    OffloadParameter,
     ParameterKind,
     Request,
     Resolver,
@@ -56,7 +57,7 @@ def compile_plan(
     """Return the plan, or raise ``SystemRegistrationError`` with every parameter that can't be supplied."""
     resolvers: list[tuple[str, Resolver]] = []
     markers: list[type[MarkerComponent]] = []
-    offloads = False
+    kinds: dict[str, ParameterKind] = {}
     problems: list[tuple[str, str]] = []
     for parameter in inspect.signature(function).parameters.values():
         try:
@@ -67,12 +68,20 @@ def compile_plan(
             resolvers.append((parameter.name, kind.compile(request)))
             if isinstance(kind, MarkedEntities):
                 markers.append(_only_marker(kind, request, markers))
-            offloads = offloads or annotation.kind is Offload
+            kinds[parameter.name] = kind
         except Unsuppliable as reason:
             problems.append((parameter.name, str(reason)))
+    if not markers:
+        problems += _asked_for_outside_a_queue(kinds)
     if problems:
         raise SystemRegistrationError(function, problems)
+    offloads = any(isinstance(kind, OffloadParameter) for kind in kinds.values())
     return Plan(function, tuple(resolvers), markers[0] if markers else None, offloads)
+
+
+def _asked_for_outside_a_queue(kinds: dict[str, ParameterKind]) -> list[tuple[str, str]]:
+    reason = "only a system over marked entities can be given it"
+    return [(name, reason) for name, kind in kinds.items() if isinstance(kind, FailuresParameter | OffloadParameter)]
 
 
 def _only_marker(kind: MarkedEntities, request: Request, earlier: list[type[MarkerComponent]]) -> type[MarkerComponent]:
@@ -102,34 +111,41 @@ def _annotation_of(function: AnyFunction, parameter: inspect.Parameter) -> _Anno
         if has_default:
             return None
         raise Unsuppliable("it has no annotation")
-    annotation = _take_apart(_evaluated(function, parameter))
+    annotation = _resolved(function, parameter)
     if has_default and annotation.parameter is None and implied_kind(annotation.kind) is None:
         return None
     return annotation
 
 
-def _evaluated(function: AnyFunction, parameter: inspect.Parameter) -> Any:
+def _resolved(function: AnyFunction, parameter: inspect.Parameter) -> _Annotation:
     holder = types.SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
     names = getattr(inspect.unwrap(function), "__globals__", {})
     try:
-        return typing.get_type_hints(holder, globalns=names, include_extras=True)[parameter.name]
+        return _take_apart(typing.get_type_hints(holder, globalns=names, include_extras=True)[parameter.name])
     except (NameError, AttributeError, TypeError, SyntaxError) as error:
         raise Unsuppliable(f"its annotation does not resolve: {error}") from error
 
 
 def _take_apart(annotation: Any) -> _Annotation:
-    annotation, optional = _without_none(annotation)
+    parameters: list[ParameterKind] = []
     arguments: tuple[Any, ...] = ()
-    while (alias := typing.get_origin(annotation) or annotation) and isinstance(alias, TypeAliasType):
-        arguments = typing.get_args(annotation) or arguments
-        annotation = alias.__value__[arguments] if _is_open(alias) else alias.__value__
-        annotation, also_optional = _without_none(annotation)
-        optional = optional or also_optional
-    if typing.get_origin(annotation) is not Annotated:
-        return _Annotation(annotation, None, arguments, optional)
-    kind, also_optional = _without_none(annotation.__origin__)
-    parameters = [extra for extra in annotation.__metadata__ if hasattr(extra, "compile")]
-    return _Annotation(kind, parameters[0] if parameters else None, arguments, optional or also_optional)
+    optional = False
+    while True:
+        annotation, may_be_none = _without_none(annotation)
+        optional = optional or may_be_none
+        form = typing.get_origin(annotation) or annotation
+        if isinstance(form, TypeAliasType):
+            arguments = typing.get_args(annotation) or arguments
+            annotation = form.__value__[arguments] if _is_open(form) else form.__value__
+        elif form is Annotated:
+            parameters += [extra for extra in annotation.__metadata__ if _is_parameter(extra)]
+            annotation = annotation.__origin__
+        else:
+            return _Annotation(annotation, parameters[0] if parameters else None, arguments, optional)
+
+
+def _is_parameter(extra: object) -> bool:
+    return hasattr(extra, "compile") and not isinstance(extra, type)
 
 
 def _is_open(alias: TypeAliasType) -> bool:

@@ -2,19 +2,28 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.orm import Session
+from sqlalchemy import select
+from sqlalchemy.event import listen
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import ORMExecuteState, Session
 
 from dam.core import claims, failures
 from dam.core.components_markers import MarkerComponent
 from dam.core.config import WorldConfig
-from dam.core.database import Database
+from dam.core.conflicts import Patience
+from dam.core.database import Database, is_unavailable
 from dam.core.events import Event
-from dam.core.exceptions import EventHandlingError, StageExecutionError, SystemRegistrationError
+from dam.core.exceptions import (
+    EventHandlingError,
+    StageExecutionError,
+    SystemRegistrationError,
+    qualified_name,
+)
 from dam.core.resources import ResourceManager
 from dam.core.stages import SystemStage
 from dam.core.system_params import Invocation, WorldContext
@@ -45,8 +54,10 @@ def system[F: AnyFunction](
 ) -> Callable[[F], F]:
     """Declare a system of a stage. The function comes back unchanged, and runs only once a world registers it.
 
-    ``chunk_size`` is how many marked entities it gets at a time, in one transaction.
+    ``chunk_size`` is how many marked entities it gets at a time, in one transaction; ValueError when less than one.
     """
+    if chunk_size < 1:
+        raise ValueError(f"chunk_size is {chunk_size}, and no chunk holds less than one entity")
     return _declare(Declaration(stage, tuple(before), tuple(after), chunk_size))
 
 
@@ -65,6 +76,8 @@ def declaration_of(function: AnyFunction) -> Declaration | None:
 
 def _declare[F: AnyFunction](declaration: Declaration) -> Callable[[F], F]:
     def decorate(function: F) -> F:
+        if declaration_of(function) is not None:
+            raise SystemRegistrationError(function, [("", "it is declared already")])
         function.__dam_declaration__ = declaration  # type: ignore[attr-defined]  # any function takes attributes
         return function
 
@@ -111,7 +124,7 @@ class WorldScheduler:
         event_type = None if isinstance(runs_on, SystemStage) else runs_on
         plan = compile_plan(function, self._resources, event_type=event_type)
         candidate = [*self._registered, _Registered(declaration, plan)]
-        _in_order([known for known in candidate if known.declaration.runs_on is runs_on])
+        _in_order(candidate)
         self._registered = candidate
 
     async def execute_stage(self, stage: SystemStage) -> None:
@@ -126,10 +139,30 @@ class WorldScheduler:
     async def dispatch[R](self, event: Event[R]) -> list[R]:
         """Let the event's handlers run now, in order, in one transaction; return what they answered other than None.
 
-        Raises ``EventHandlingError`` when one raises: what all of them wrote is rolled back.
+        They run again when the database ends their transaction because of another's. Raises ``EventHandlingError`` when
+        one raises: what all of them wrote is rolled back.
         """
         kinds = type(event).__mro__
         handlers = _in_order([known for known in self._registered if known.declaration.runs_on in kinds])
+        patience = Patience()
+        while True:
+            try:
+                return await self._handle(event, handlers)
+            except EventHandlingError as error:
+                if not patience.forgives(error.original_exception):
+                    raise
+
+    def is_idle(self, stage: SystemStage) -> bool:
+        """Say whether no mark stands that a system of the stage would drain, be it claimed by somebody or not."""
+        known = [known.plan.marker for known in self._registered if known.declaration.runs_on is stage]
+        with self._database.reading() as session:
+            return all(
+                session.scalar(select(marker.entity_id).order_by(marker.entity_id).limit(1)) is None
+                for marker in known
+                if marker is not None
+            )
+
+    async def _handle[R](self, event: Event[R], handlers: Sequence[_Registered]) -> list[R]:
         answers: list[Any] = []
         current: AnyFunction | None = None
         try:
@@ -150,13 +183,15 @@ class WorldScheduler:
                 await known.plan.call(self._invocation(session))
             return
         async with claims.draining(self._database):
-            while await self._drain_once(known, marker):
+            patience = Patience()
+            while await self._drain_once(known, marker, patience):
                 pass
 
-    async def _drain_once(self, known: _Registered, marker: type[MarkerComponent]) -> bool:
+    async def _drain_once(self, known: _Registered, marker: type[MarkerComponent], patience: Patience) -> bool:
         """Work once through all marks that stand now, in order of id; say whether there were any."""
         in_flight = asyncio.Semaphore(self._chunks_in_flight(known.plan))
         last = -1
+        errors: Sequence[BaseException] = ()
         try:
             async with asyncio.TaskGroup() as tasks:
                 while True:
@@ -165,9 +200,13 @@ class WorldScheduler:
                     if chunk is None:
                         break
                     last = max(chunk.claimed)
-                    self._start(tasks, known.plan, marker, chunk).add_done_callback(lambda _: in_flight.release())
+                    task = self._start(tasks, self._work(known.plan, marker, chunk, patience), chunk)
+                    task.add_done_callback(lambda _: in_flight.release())
         except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
+            errors = group.exceptions
+        if errors:
+            _log_others(known.plan.function, errors[1:])
+            raise errors[0]  # outside the except block, which would put the group in the place of its own cause
         return last >= 0
 
     def _chunks_in_flight(self, plan: Plan) -> int:
@@ -179,9 +218,12 @@ class WorldScheduler:
         """Claim a chunk; on PostgreSQL its session keeps the locks, on SQLite no transaction is left open."""
         session = self._database.session()
         try:
-            claimed = claims.claim(session, marker, after=after, limit=limit)
             if self._database.is_sqlite:
+                claimed = claims.claim(session, marker, after=after, limit=limit)
                 session.rollback()
+            else:
+                share = claims.fair_share(session, marker, after=after, most=limit)
+                claimed = claims.claim(session, marker, after=after, limit=share)
         except BaseException:
             session.close()
             raise
@@ -190,14 +232,24 @@ class WorldScheduler:
             return None
         return _Chunk(session, claimed)
 
-    def _start(
-        self, tasks: asyncio.TaskGroup, plan: Plan, marker: type[MarkerComponent], chunk: _Chunk
-    ) -> asyncio.Task[None]:
-        task = tasks.create_task(self._work(plan, marker, chunk))
+    @staticmethod
+    def _start(tasks: asyncio.TaskGroup, work: Coroutine[Any, Any, None], chunk: _Chunk) -> asyncio.Task[None]:
+        task = tasks.create_task(work)
         task.add_done_callback(lambda _: chunk.session.close())  # also when it is cancelled before it began
         return task
 
-    async def _work(self, plan: Plan, marker: type[MarkerComponent], chunk: _Chunk) -> None:
+    async def _work(
+        self, plan: Plan, marker: type[MarkerComponent], chunk: _Chunk, patience: Patience
+    ) -> None:
+        """Work on a chunk; after a conflict with another transaction its marks are left for the next time round."""
+        try:
+            await self._work_on(plan, marker, chunk)
+            patience.renew()
+        except DBAPIError as error:
+            if not patience.forgives(error):
+                raise
+
+    async def _work_on(self, plan: Plan, marker: type[MarkerComponent], chunk: _Chunk) -> None:
         """Let the system work on a chunk, and write its results, failures and cleared marks in one transaction."""
         session = chunk.session
         invocation = self._invocation(session, entities=list(chunk.claimed), pause=self._pause(session))
@@ -209,8 +261,10 @@ class WorldScheduler:
         logger.debug("%s: %d entities done", plan.function.__name__, len(chunk.claimed))
 
     def _pause(self, session: Session) -> Callable[[], None]:
+        written = _writes_of(session)
+
         def pause() -> None:
-            if session.new or session.dirty or session.deleted:
+            if written or session.new or session.dirty or session.deleted:
                 raise RuntimeError("a system must not write before it offloads work: its transaction ends there")
             if self._database.is_sqlite:
                 session.rollback()
@@ -227,6 +281,26 @@ class WorldScheduler:
     ) -> Invocation:
         context = WorldContext(session, self._config.name, self._config, self._resources)
         return Invocation(context, event=event, entities=entities, pause=pause)
+
+
+def _writes_of(session: Session) -> list[object]:
+    """Return a list that is empty as long as nothing has been written through the session."""
+    writes: list[object] = []
+
+    def note(execution: ORMExecuteState) -> None:
+        if not execution.is_select:
+            writes.append(execution.statement)
+
+    listen(session, "do_orm_execute", note)
+    listen(session, "after_flush", lambda *flushed: writes.append(flushed))
+    return writes
+
+
+def _log_others(function: AnyFunction, errors: Sequence[BaseException]) -> None:
+    for error in errors:
+        gone = isinstance(error, DBAPIError) and is_unavailable(error)  # which the first error says already
+        level = logging.DEBUG if gone else logging.ERROR
+        logger.log(level, "%s failed at another chunk too", qualified_name(function), exc_info=error)
 
 
 @contextmanager

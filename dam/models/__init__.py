@@ -16,6 +16,7 @@ from dam.models.image_perceptual_hash_components import (
 )
 from dam.models.original_source_info_component import OriginalSourceInfoComponent
 from dam.models.processing_failure_component import ProcessingFailureComponent
+from dam.models.verification_components import ObjectVerificationComponent, ReferenceVerificationComponent
 
 __all__ = [
     "AudioPropertiesComponent",
@@ -31,6 +32,8 @@ __all__ = [
     "ImagePerceptualAHashComponent",
     "ImagePerceptualDHashComponent",
     "ImagePerceptualPHashComponent",
+    "ObjectVerificationComponent",
     "OriginalSourceInfoComponent",
     "ProcessingFailureComponent",
+    "ReferenceVerificationComponent",
 ]

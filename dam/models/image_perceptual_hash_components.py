@@ -1,6 +1,6 @@
 """Hashes that are near each other when pictures look alike."""
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary, literal_column
+from sqlalchemy import CheckConstraint, ColumnElement, Index, LargeBinary, literal_column
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 from sqlalchemy.schema import SchemaItem
 
@@ -10,10 +10,16 @@ BAND_BYTES = 2
 BANDS = 4
 
 
+def band_expression(band: int) -> ColumnElement[bytes]:
+    """Return a 16-bit band (0 to 3) of ``hash_value`` as SQL, worded as its index has it, or else no index is used."""
+    return literal_column(f"substr(hash_value, {band * BAND_BYTES + 1}, {BAND_BYTES})", LargeBinary())
+
+
 class ImagePerceptualHashComponent(SingleComponent, kw_only=True, eq=False):
     """64 bits of a picture as displayed, as the ImageHash library gives them, the first bit first.
 
-    Each of the four 16-bit bands has an index, by which near hashes are found without reading the table.
+    Each of the four 16-bit bands has an index, by which near hashes are found without reading the table: the index
+    holds the whole hash and the entity.
     """
 
     __abstract__ = True
@@ -27,8 +33,9 @@ class ImagePerceptualHashComponent(SingleComponent, kw_only=True, eq=False):
         bands = (
             Index(
                 f"ix_{cls.__tablename__}_band_{band}",
-                literal_column(f"substr(hash_value, {band * BAND_BYTES + 1}, {BAND_BYTES})"),
+                band_expression(band),
                 "hash_value",
+                postgresql_include=["entity_id"],  # SQLite's indexes hold the primary key anyway
             )
             for band in range(BANDS)
         )

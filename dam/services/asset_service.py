@@ -80,11 +80,11 @@ def find_known_sources(session: Session, stats: Mapping[str, str], *, source_typ
     return found
 
 
-def seen_again(session: Session, sources: Iterable[KnownSource], when: datetime) -> None:
-    """Write down that these sources were seen once more."""
-    for ids in batched(sorted(source.id for source in sources), ecs_service.BATCH):
+def seen_again(session: Session, sources: Iterable[int], when: datetime) -> None:
+    """Write down that these sources, by the ids of their rows, were seen once more."""
+    for ids in batched(sorted(sources), ecs_service.BATCH):
         statement = update(OriginalSourceInfoComponent).where(OriginalSourceInfoComponent.id.in_(ids))
-        session.execute(statement.values(last_seen_at=when).execution_options(synchronize_session=False))
+        session.execute(statement.values(last_seen_at=when), execution_options={"synchronize_session": False})
 
 
 def find_by_sha256(session: Session, digest: bytes) -> list[int]:
@@ -139,9 +139,7 @@ def _create_missing(session: Session, files: Sequence[ImportedFile], known: dict
     return {digest: entity for digest, entity in candidates.items() if actual[digest] == entity}
 
 
-def _mark_those_without_facts(
-    session: Session, pairs: Sequence[tuple[int, ImportedFile]], created: set[int]
-) -> None:
+def _mark_those_without_facts(session: Session, pairs: Sequence[tuple[int, ImportedFile]], created: set[int]) -> None:
     wanting = {entity for entity, file in pairs if file.has_facts}
     known = wanting - created
     lacking = fact_service.without_facts(session, known) if known else set()
@@ -149,7 +147,7 @@ def _mark_those_without_facts(
 
 
 def _facts_said(session: Session, entities: set[int]) -> set[tuple[type[Component], int, bytes]]:
-    said = set()
+    said: set[tuple[type[Component], int, bytes]] = set()
     for kind in (FileLocationComponent, OriginalSourceInfoComponent):
         rows = session.execute(select(kind.entity_id, kind.fact_digest).where(kind.entity_id.in_(entities)))
         said |= {(kind, row.entity_id, row.fact_digest) for row in rows}
@@ -161,7 +159,7 @@ def _statuses(
 ) -> list[ImportStatus]:
     statuses = []
     for entity, file in pairs:
-        facts = {
+        facts: set[tuple[type[Component], int, bytes]] = {
             (FileLocationComponent, entity, fact_digest(file.storage_type, file.key, file.filename)),
             (OriginalSourceInfoComponent, entity, fact_digest(file.path)),
         }

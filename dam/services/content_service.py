@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from dam.models import FileLocationComponent, FilePropertiesComponent
 from dam.models.file_location_component import LOCAL_CAS
 from dam.services.ecs_service import BATCH
-from dam.services.file_storage import FileStorage
+from dam.services.file_storage import ContentId, FileStorage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,5 +50,5 @@ def _locations(ids: Iterable[int]) -> Select[FileLocationComponent, FileProperti
 
 def _path(storage: FileStorage, location: FileLocationComponent) -> str:
     if location.storage_type == LOCAL_CAS:
-        return str(storage.path_of(location.content_identifier))
+        return str(storage.path_of(ContentId.parse(location.content_identifier)))
     return location.physical_path_or_key

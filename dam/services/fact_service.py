@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
+from dam.core.components_markers import NeedsMetadataExtractionComponent
 from dam.models import (
     AudioPropertiesComponent,
     DocumentPropertiesComponent,
@@ -20,7 +21,7 @@ from dam.models import (
     ImagePerceptualPHashComponent,
     ProcessingFailureComponent,
 )
-from dam.models.base import SingleComponent
+from dam.models.base import Component, SingleComponent
 from dam.services import ecs_service
 from dam.services.facts import (
     AudioProperties,
@@ -67,8 +68,13 @@ def write_facts(session: Session, facts: Mapping[int, Facts]) -> None:
 
 
 def without_facts(session: Session, entity_ids: Iterable[int]) -> set[int]:
-    """Return those of the entities that have neither a fact nor a recorded failure to find any."""
-    kinds = [*components_of_facts().values(), *components_of_hashes().values(), ProcessingFailureComponent]
+    """Return those of the entities that have neither a fact nor a recorded failure to find any, nor wait for it."""
+    kinds: list[type[Component]] = [
+        *components_of_facts().values(),
+        *components_of_hashes().values(),
+        ProcessingFailureComponent,
+        NeedsMetadataExtractionComponent,  # marking again would wait for the worker that may hold the mark
+    ]
     lacking = [~exists().where(kind.entity_id == Entity.id) for kind in kinds]
     return set(session.scalars(select(Entity.id).where(Entity.id.in_(list(entity_ids)), *lacking)))
 

@@ -1,0 +1,194 @@
+"""Staged files become objects, in batches: synced, renamed without overwriting, their folders synced."""
+
+# ruff: noqa: PTH105, PTH108, PTH119, PTH120 - as in file_operations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from secrets import token_hex
+
+from dam.core.exceptions import NotARegularFile, ObjectNotStored
+from dam.core.file_operations import FileOperationsResource, make_folder_entry
+from dam.services.content_id import ContentId
+from dam.services.staging import StagedFile
+
+DAMAGED_FOLDER = "damaged"
+_SYNCS_AT_ONCE = 8
+_COMPARED_BYTES = 1024 * 1024
+
+
+class Outcome(Enum):
+    """What publishing an object came to: it is new, it was there, or it took the place of a damaged one."""
+
+    STORED = "stored"
+    PRESENT = "present"
+    REPAIRED = "repaired"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An object that is under its final name, and still will be after a crash; ``size`` in bytes."""
+
+    content_id: ContentId
+    size: int
+    outcome: Outcome
+
+
+class Publication:
+    """What one process publishes in one storage folder."""
+
+    def __init__(self, root: str, files: FileOperationsResource) -> None:
+        self._root = root
+        self._files = files
+        self._durable_folders = bytearray(1 << 16)  # 1 for each ab/cd whose own name, and that of ab, is on the disk
+
+    def of(self, batch: Sequence[StagedFile]) -> list[Published | ObjectNotStored]:
+        """Publish a batch; see ``FileStorage.publish``."""
+        lost = _failures(self._files.sync_path, [staged.temporary for staged in batch if not staged.synced])
+        placed = [lost.get(staged.temporary) or self._placed(staged) for staged in batch]
+        folders = {folder: None for each in placed if isinstance(each, Published) for folder in self._folders_of(each)}
+        unsafe = _failures(self._files.sync_folder, list(folders))
+        return [self._settled(staged, each, unsafe) for staged, each in zip(batch, placed, strict=True)]
+
+    def _placed(self, staged: StagedFile) -> Published | OSError:
+        content_id = ContentId(staged.digest.sha256)
+        try:
+            return Published(content_id, staged.digest.size, self._place(staged.temporary, content_id))
+        except OSError as error:
+            return error
+
+    def _place(self, temporary: str, content_id: ContentId) -> Outcome:
+        final = object_path(self._root, content_id)
+        if not self._durable_folders[_number(content_id)]:
+            self._make_folders(final)
+        try:
+            self._files.rename_new(temporary, final)
+        except FileExistsError:
+            return self._beside(temporary, final)
+        return Outcome.STORED
+
+    def _make_folders(self, final: str) -> None:
+        """Make the two folders of an object but not the storage's, so that one that went away is not made anew."""
+        lower = os.path.dirname(final)
+        make_folder_entry(os.path.dirname(lower))
+        make_folder_entry(lower)
+
+    def _beside(self, temporary: str, final: str) -> Outcome:
+        """Keep the object that is there when it has the bytes that were just read, or else put it aside."""
+        if self._is_same(temporary, final):
+            os.unlink(temporary)
+            return Outcome.PRESENT
+        self._put_aside(final)
+        os.replace(temporary, final)
+        return Outcome.REPAIRED
+
+    def _is_same(self, temporary: str, final: str) -> bool:
+        good = self._files.open_regular(temporary)
+        try:
+            return self._has_bytes_of(good, final)
+        finally:
+            os.close(good)
+
+    def _has_bytes_of(self, good: int, final: str) -> bool:
+        """Compare an object with a good copy; one that can't be read is not the same."""
+        try:
+            found = self._files.open_regular(final)
+        except (OSError, NotARegularFile):
+            return False
+        try:
+            return _are_equal(good, found)
+        finally:
+            os.close(found)
+
+    def _put_aside(self, final: str) -> None:
+        """Give a damaged object a second name in ``damaged``, so that its first is never missing."""
+        folder = f"{self._root}/{DAMAGED_FOLDER}"
+        self._files.make_folder(folder)
+        aside = f"{folder}/{os.path.basename(final)}.{token_hex(4)}"
+        try:
+            os.link(final, aside)
+        except OSError:
+            self._files.rename_new(final, aside)
+        self._files.sync_folder(folder)
+
+    def _folders_of(self, published: Published) -> Iterable[str]:
+        """Give the folders that must be synced before an object is durable: its own, and those above that are new.
+
+        Also when the object was there before: whoever put it there may not have come that far.
+        """
+        lower = os.path.dirname(object_path(self._root, published.content_id))
+        yield lower
+        if not self._durable_folders[_number(published.content_id)]:
+            yield os.path.dirname(lower)
+            yield self._root
+
+    def _settled(
+        self, staged: StagedFile, placed: Published | OSError, unsafe: dict[str, OSError]
+    ) -> Published | ObjectNotStored:
+        if isinstance(placed, OSError):
+            drop(staged.temporary)
+            return ObjectNotStored(placed)
+        for folder in self._folders_of(placed):
+            if folder in unsafe:
+                return ObjectNotStored(unsafe[folder])
+        self._durable_folders[_number(placed.content_id)] = 1
+        return placed
+
+
+def object_path(root: str, content_id: ContentId) -> str:
+    """Return where a storage folder keeps an object."""
+    name = str(content_id)
+    return f"{root}/{name[:2]}/{name[2:4]}/{name}"
+
+
+def drop(temporary: str) -> None:
+    """Remove a temporary file if that can be done; the next run clears what is left."""
+    with suppress(OSError):
+        os.unlink(temporary)
+
+
+def _number(content_id: ContentId) -> int:
+    return content_id.sha256[0] << 8 | content_id.sha256[1]
+
+
+def _are_equal(one: int, other: int) -> bool:
+    """Compare two files, the first of which must be readable; the lengths first."""
+    if os.fstat(one).st_size != os.fstat(other).st_size:
+        return False
+    offset = 0
+    while expected := os.pread(one, _COMPARED_BYTES, offset):
+        if not _has_at(other, expected, offset):
+            return False
+        offset += len(expected)
+    return True
+
+
+def _has_at(fd: int, expected: bytes, offset: int) -> bool:
+    try:
+        return os.pread(fd, len(expected), offset) == expected
+    except OSError:
+        return False
+
+
+def _failures[T](do: Callable[[T], object], items: Sequence[T]) -> dict[T, OSError]:
+    """Do something with each item, several at once because the disk serves many syncs as quickly as one."""
+    threads = min(_SYNCS_AT_ONCE, len(items))
+    if threads < 2:
+        return _failures_one_by_one(do, items)
+    with ThreadPoolExecutor(threads) as pool:
+        shares = [items[start::threads] for start in range(threads)]
+        parts = pool.map(lambda share: _failures_one_by_one(do, share), shares)
+        return {item: error for part in parts for item, error in part.items()}
+
+
+def _failures_one_by_one[T](do: Callable[[T], object], items: Iterable[T]) -> dict[T, OSError]:
+    failed = {}
+    for item in items:
+        try:
+            do(item)
+        except OSError as error:
+            failed[item] = error
+    return failed

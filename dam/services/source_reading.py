@@ -1,0 +1,202 @@
+"""Read a source once: its hashes, its first bytes and, when asked, its copy, all of the same bytes."""
+
+import hashlib
+import os
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from dam.core.exceptions import ObjectNotStored, SourceChanged, SourceUnreadable
+from dam.core.file_operations import FileOperationsResource
+from dam.services.source_walk import is_trustworthy, stat_signature
+
+HEAD_BYTES = 64 * 1024
+WHOLE_BYTES = 1024 * 1024  # up to this a file is read in one piece: the second thread costs more than it brings
+BLOCK_BYTES = 1024 * 1024
+CLONE_FROM_BYTES = 64 * 1024
+_BLOCKS_IN_FLIGHT = 4
+_CLOCK_TICK_NS = 20_000_000  # coarser than the kernel's clock for file times, which is 10 ms at 100 Hz
+_TRIES = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digest:
+    """What one reading of a file found: its content's hashes, length in bytes and first 64 KiB.
+
+    ``seen_stat`` is the file's ``stat_signature`` while it was read, None when that can't be trusted.
+    """
+
+    sha256: bytes
+    md5: bytes
+    size: int
+    head: bytes = field(repr=False)
+    seen_stat: str | None = None
+
+
+def digest_file(fd: int, *, copy_to: int | None = None, files: FileOperationsResource | None = None) -> Digest:
+    """Read a regular file from its start, feeding SHA-256, MD5 and the copy with the same bytes.
+
+    ``copy_to`` is an empty file open for reading and writing; it shares the source's blocks where the file system can
+    do that, and then the clone is what is read. A file that changes while it is read is read once more. Raises
+    SourceChanged when it changes again, SourceUnreadable, and ObjectNotStored for a copy that can't be written.
+    """
+    reading = _Reading(fd, copy_to, files or FileOperationsResource())
+    for _ in range(_TRIES):
+        if digest := reading.once():
+            return digest
+        reading.start_again()
+    raise SourceChanged
+
+
+def digest_object(fd: int) -> Digest:
+    """Read a file that nobody writes to, such as a stored object. Raises SourceUnreadable."""
+    return _Pass(fd, None, FileOperationsResource()).run(_stat_of(fd).st_size)
+
+
+class _Reading:
+    """A source that others may write to, and its copy."""
+
+    def __init__(self, fd: int, copy_to: int | None, files: FileOperationsResource) -> None:
+        self._fd = fd
+        self._copy_to = copy_to
+        self._files = files
+
+    def once(self) -> Digest | None:
+        """Read all of it; None when it changed meanwhile."""
+        before = _settled(self._fd)
+        if before is None:
+            return None
+        read_at_ns = time.time_ns()
+        digest, after = self._cloned(before) or self._copied(before)
+        if _version(after) != _version(before) or digest.size != before.st_size:
+            return None
+        return replace(digest, seen_stat=stat_signature(before)) if is_trustworthy(before, read_at_ns) else digest
+
+    def start_again(self) -> None:
+        """Forget the copy so far."""
+        if self._copy_to is not None:
+            os.lseek(self._copy_to, 0, os.SEEK_SET)
+            os.ftruncate(self._copy_to, 0)
+
+    def _cloned(self, before: os.stat_result) -> tuple[Digest, os.stat_result] | None:
+        """Clone, look whether the source changed under that, and read the clone, which nobody else writes to."""
+        if self._copy_to is None or before.st_size < CLONE_FROM_BYTES or not self._files.clone(self._fd, self._copy_to):
+            return None
+        after = _stat_of(self._fd)
+        return _Pass(self._copy_to, None, self._files).run(before.st_size), after
+
+    def _copied(self, before: os.stat_result) -> tuple[Digest, os.stat_result]:
+        digest = _Pass(self._fd, self._copy_to, self._files).run(before.st_size)
+        return digest, _stat_of(self._fd)
+
+
+class _Pass:
+    """One pass over the bytes of a file, from its start to its end."""
+
+    def __init__(self, fd: int, copy_to: int | None, files: FileOperationsResource) -> None:
+        self._fd = fd
+        self._copy_to = copy_to
+        self._files = files
+
+    def run(self, expected_size: int) -> Digest:
+        if expected_size > WHOLE_BYTES:
+            return self._in_blocks(expected_size)
+        try:
+            data = os.pread(self._fd, expected_size + 1, 0)
+        except OSError as error:
+            raise SourceUnreadable(error) from error
+        if len(data) != expected_size:
+            return self._in_blocks(expected_size)
+        self._copy(data)
+        return Digest(
+            sha256=hashlib.sha256(data).digest(),
+            md5=hashlib.md5(data, usedforsecurity=False).digest(),
+            size=expected_size,
+            head=data[:HEAD_BYTES],
+        )
+
+    def _in_blocks(self, expected_size: int) -> Digest:
+        """Hash MD5 in a second thread, because it takes longer than the reading, SHA-256 and the copying together.
+
+        Stops at the expected size, so that a file that grows as fast as it is read comes to an end.
+        """
+        sha256 = hashlib.sha256()
+        md5 = hashlib.md5(usedforsecurity=False)
+        size, head = 0, b""
+        with ThreadPoolExecutor(1) as beside:
+            blocks = _Blocks()
+            while block := self._fill(blocks.next_free(), size):
+                blocks.busy_until(beside.submit(md5.update, block))
+                sha256.update(block)
+                self._copy(block)
+                head += bytes(block[: HEAD_BYTES - len(head)])
+                size += len(block)
+                if size >= expected_size:
+                    break
+            blocks.wait()
+        return Digest(sha256=sha256.digest(), md5=md5.digest(), size=size, head=head)
+
+    def _fill(self, buffer: memoryview, offset: int) -> memoryview:
+        try:
+            return buffer[: os.preadv(self._fd, [buffer], offset)]
+        except OSError as error:
+            raise SourceUnreadable(error) from error
+
+    def _copy(self, data: bytes | memoryview) -> None:
+        if self._copy_to is None or not data:
+            return
+        try:
+            self._files.write_all(self._copy_to, data)
+        except OSError as error:
+            raise ObjectNotStored(error) from error
+
+
+class _Blocks:
+    """A ring of buffers, each free again when the second thread is done with it."""
+
+    def __init__(self) -> None:
+        self._free = [memoryview(bytearray(BLOCK_BYTES)) for _ in range(_BLOCKS_IN_FLIGHT)]
+        self._busy: deque[tuple[Future[None], memoryview]] = deque()
+        self._latest = self._free[0]
+
+    def next_free(self) -> memoryview:
+        self._latest = self._free.pop() if self._free else self._take_back()
+        return self._latest
+
+    def busy_until(self, done: Future[None]) -> None:
+        self._busy.append((done, self._latest))
+
+    def wait(self) -> None:
+        while self._busy:
+            self._take_back()
+
+    def _take_back(self) -> memoryview:
+        done, buffer = self._busy.popleft()
+        done.result()
+        return buffer
+
+
+def _settled(fd: int) -> os.stat_result | None:
+    """Return a file's state once its times are older than a tick of their clock, so that a new change would show.
+
+    None when it is written to all the time.
+    """
+    for _ in range(3):
+        found = _stat_of(fd)
+        age_ns = time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns)
+        if not 0 <= age_ns < _CLOCK_TICK_NS:
+            return found
+        time.sleep((_CLOCK_TICK_NS - age_ns) / 1e9)
+    return None
+
+
+def _stat_of(fd: int) -> os.stat_result:
+    try:
+        return os.fstat(fd)
+    except OSError as error:
+        raise SourceUnreadable(error) from error
+
+
+def _version(found: os.stat_result) -> tuple[int, int, int, int]:
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino

@@ -1,0 +1,196 @@
+"""The storage's temporary folder: one folder a process, cleared by the next one when its owner is dead."""
+
+# ruff: noqa: PTH102, PTH108, PTH112, PTH114, PTH208 - as in file_operations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from secrets import token_hex
+from threading import Lock
+
+from dam.core.exceptions import ObjectNotStored, SourceUnreadable
+from dam.core.file_operations import FileOperationsResource, make_folder_entry
+from dam.services.source_reading import Digest, digest_file
+
+_LOCK = "lock"
+_SYNC_AT_ONCE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedFile:
+    """A content that was read, and the temporary file that holds it; ``synced`` when that is on the disk already."""
+
+    digest: Digest
+    temporary: str
+    synced: bool = False
+
+
+@dataclass(frozen=True)
+class Stager:
+    """Copies sources into a staging folder that somebody else keeps; may be sent to other processes and threads."""
+
+    folder: str
+    files: FileOperationsResource = field(default_factory=FileOperationsResource)
+
+    def stage(self, source: int | str | Path) -> StagedFile:
+        """Read a source, by path or by descriptor, into a temporary file that is read-only from the start.
+
+        Raises NotARegularFile, SourceUnreadable, SourceChanged and ObjectNotStored, and then leaves no file.
+        """
+        if isinstance(source, int):
+            return self._stage(source)
+        fd = open_source(source, self.files)
+        try:
+            return self._stage(fd)
+        finally:
+            os.close(fd)
+
+    def _stage(self, source: int) -> StagedFile:
+        temporary, copy = self._new_file()
+        try:
+            return self._filled(source, temporary, copy)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+
+    def _filled(self, source: int, temporary: str, copy: int) -> StagedFile:
+        try:
+            digest = digest_file(source, copy_to=copy, files=self.files)
+            synced = digest.size >= _SYNC_AT_ONCE_BYTES
+            with _storing():
+                if synced:
+                    self.files.sync_file(copy)
+        except BaseException:
+            with suppress(OSError):
+                os.close(copy)
+            raise
+        with _storing():
+            os.close(copy)
+        return StagedFile(digest=digest, temporary=temporary, synced=synced)
+
+    def _new_file(self) -> tuple[str, int]:
+        path = f"{self.folder}/{token_hex(8)}"
+        with _storing():
+            return path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+
+
+class StagingFolder:
+    """A process's place in the storage's temporary folder, made when it is first needed.
+
+    Whoever makes one clears those whose owners are dead: an owner holds a lock that the system gives back.
+    """
+
+    def __init__(self, parent: str, files: FileOperationsResource) -> None:
+        self._parent = parent
+        self._files = files
+        self._stager: Stager | None = None
+        self._lock: int | None = None
+        self._making = Lock()
+
+    def stager(self) -> Stager:
+        """Return what stages files here. Raises ObjectNotStored when the folder can't be made."""
+        with self._making:
+            if self._stager is None:
+                with _storing():
+                    self._stager = Stager(self._make(), self._files)
+            return self._stager
+
+    def close(self) -> None:
+        """Remove the folder with what is left in it. Closing twice is closing once."""
+        with self._making:
+            stager, self._stager = self._stager, None
+            lock, self._lock = self._lock, None
+        if stager is not None:
+            shutil.rmtree(stager.folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+    def leftovers(self) -> Iterator[str]:
+        """Give the files that dead processes left, in order."""
+        for name in _names(self._parent):
+            path = f"{self._parent}/{name}"
+            if name != _LOCK and _is_abandoned(path):
+                inside = [f"{path}/{each}" for each in _names(path) if each != _LOCK]
+                yield from inside if os.path.isdir(path) else [path]
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold off every other process that would make or clear a staging folder; what stands there is cleared first.
+
+        The storage's own folder must exist.
+        """
+        make_folder_entry(self._parent)
+        lock = os.open(f"{self._parent}/{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._clear()
+            yield
+        finally:
+            os.close(lock)
+
+    def _make(self) -> str:
+        with self.alone():
+            folder = f"{self._parent}/{os.getpid()}-{token_hex(4)}"
+            os.mkdir(folder)
+            self._lock = os.open(f"{folder}/{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        return folder
+
+    def _clear(self) -> None:
+        for name in _names(self._parent):
+            path = f"{self._parent}/{name}"
+            if name != _LOCK and _is_abandoned(path):
+                _remove(path)
+
+
+def open_source(path: str | Path, files: FileOperationsResource) -> int:
+    """Open a source for reading and return its descriptor. Raises NotARegularFile and SourceUnreadable."""
+    try:
+        return files.open_regular(os.fspath(path))
+    except OSError as error:
+        raise SourceUnreadable(error) from error
+
+
+@contextmanager
+def _storing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ObjectNotStored(error) from error
+
+
+def _is_abandoned(path: str) -> bool:
+    """Say whether nobody alive holds a staging folder's lock; one without a lock was abandoned while it was made."""
+    try:
+        fd = os.open(f"{path}/{_LOCK}", os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with suppress(OSError):
+        os.unlink(path)
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
