@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import batched
@@ -106,16 +106,14 @@ def ingest(
 class _Read:
     """A file whose bytes have been read, and copied unless it stays where it is."""
 
-    entry: WalkEntry
-    digest: Digest
+    file: ImportedFile
     staged: StagedFile | None
-    seen_at: datetime
 
 
 class _Pipeline:
     """Files under way: read by threads in groups, stored and recorded here in batches, in the order of the walk."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what it works with
+    def __init__(
         self,
         world: World,
         options: Options,
@@ -206,7 +204,7 @@ class _Pipeline:
                 self._tell(one)
                 continue
             self._batch.append(one)
-            self._batch_bytes += one.digest.size
+            self._batch_bytes += one.file.size_bytes
         if len(self._batch) >= RECORDED_TOGETHER or self._batch_bytes >= RECORDED_TOGETHER_BYTES:
             self._record()
 
@@ -216,22 +214,20 @@ class _Pipeline:
         stored = self._store(batch)
         if not stored:
             return
-        event = FilesImported(files=[self._imported(one) for one in stored])
-        for results in self._runner.run(self._world.dispatch(event)):
-            for one, result in zip(stored, results, strict=True):
-                self._tell(_taken_in(one, Status(result.status), result.entity_id))
+        for results in self._runner.run(self._world.dispatch(FilesImported(files=stored))):
+            for file, result in zip(stored, results, strict=True):
+                self._tell(_taken_in(file, Status(result.status), result.entity_id))
         self._on_recorded()
 
-    def _store(self, batch: list[_Read]) -> list[_Read]:
+    def _store(self, batch: list[_Read]) -> list[ImportedFile]:
         staged = [one.staged for one in batch if one.staged is not None]
-        if not staged:
-            return batch
+        published = self._storage.publish(staged) if staged else [None] * len(batch)
         stored = []
-        for one, published in zip(batch, self._storage.publish(staged), strict=True):
-            if isinstance(published, Exception):
-                self._tell(_failed(one.entry, published))
+        for one, result in zip(batch, published, strict=True):
+            if isinstance(result, Exception):
+                self._tell(_failed(one.file.path, result))
             else:
-                stored.append(one)
+                stored.append(one.file)
         return stored
 
     def _read_group(self, entries: Sequence[WalkEntry]) -> list[_Read | Outcome]:
@@ -241,10 +237,11 @@ class _Pipeline:
         try:
             if self._options.copy:
                 staged = self._storage.stage(entry.path)
-                return _Read(entry, staged.digest, staged, datetime.now(UTC))
-            return _Read(entry, self._digest(entry.path), None, datetime.now(UTC))
+                file = self._imported(entry.path, staged.digest)
+                return _Read(file, replace(staged, digest=replace(staged.digest, head=b"")))
+            return _Read(self._imported(entry.path, self._digest(entry.path)), None)
         except (OSError, DamError) as error:
-            return _failed(entry, error)
+            return _failed(entry.path, error)
 
     def _digest(self, path: str) -> Digest:
         fd = self._files.open_regular(path)
@@ -253,20 +250,20 @@ class _Pipeline:
         finally:
             os.close(fd)
 
-    def _imported(self, one: _Read) -> ImportedFile:
-        digest, name = one.digest, one.entry.path.rpartition("/")[2]
+    def _imported(self, path: str, digest: Digest) -> ImportedFile:
+        name = path.rpartition("/")[2]
         mime_type = media_type.media_type(digest.head, name, size=digest.size)
         return ImportedFile(
-            path=one.entry.path,
+            path=path,
             filename=name,
             size_bytes=digest.size,
             sha256=digest.sha256,
             md5=digest.md5,
             mime_type=mime_type,
             storage_type=LOCAL_CAS if self._options.copy else LOCAL_REFERENCE,
-            key=digest.sha256.hex() if self._options.copy else one.entry.path,
+            key=digest.sha256.hex() if self._options.copy else path,
             source_type=LOCAL_FILE if self._options.copy else REFERENCED_FILE,
-            seen_at=one.seen_at,
+            seen_at=datetime.now(UTC),
             seen_stat=digest.seen_stat,
             has_facts=bool(catalogue.readers_for(mime_type)),
         )
@@ -305,13 +302,10 @@ def _unchanged(path: str, source: KnownSource) -> Outcome:
     )
 
 
-def _taken_in(one: _Read, status: Status, entity_id: int) -> Outcome:
-    digest = one.digest
-    return Outcome(
-        path=one.entry.path, status=status, entity_id=entity_id, sha256=digest.sha256, size_bytes=digest.size
-    )
+def _taken_in(file: ImportedFile, status: Status, entity_id: int) -> Outcome:
+    return Outcome(path=file.path, status=status, entity_id=entity_id, sha256=file.sha256, size_bytes=file.size_bytes)
 
 
-def _failed(entry: WalkEntry, error: Exception) -> Outcome:
+def _failed(path: str, error: Exception) -> Outcome:
     reason = os_reason(error) if isinstance(error, OSError) else str(error)
-    return Outcome(path=entry.path, status=Status.FAILED, reason=reason)
+    return Outcome(path=path, status=Status.FAILED, reason=reason)
