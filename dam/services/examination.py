@@ -1,5 +1,6 @@
 """Turns a file into facts. All of it is meant to run in a worker process, which a malformed file may cost."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
+from dam.core.file_operations import FileOperationsResource
 from dam.services.facts import Fact, Facts, PerceptualHashes
 from dam.services.media_type import HEAD_BYTES, media_type
 from dam.services.readers import catalogue
@@ -66,7 +68,7 @@ def examine(path: str, mime_type: str | None, readers: tuple[str, ...], limits: 
 def query_image(path: str, limits: Limits, *, orientations: bool = False) -> ImageQuery:
     """Hash a picture to search with, of any type that can be decoded, with ``orientations`` turned in all eight ways.
 
-    Raises OSError when the file can't be opened.
+    Raises OSError or NotARegularFile when it can't be opened.
     """
     problems: list[str] = []
     with _File.of_unknown_type(path, limits) as file:
@@ -77,7 +79,7 @@ def query_image(path: str, limits: Limits, *, orientations: bool = False) -> Ima
 def thumbnail(path: str, limits: Limits, max_side: int) -> bytes | None:
     """Return a small JPEG of a picture as displayed, at most ``max_side`` pixels wide and high.
 
-    None when the file is no picture that can be decoded. Raises OSError when the file can't be opened.
+    None when the file is no picture that can be decoded. Raises OSError or NotARegularFile when it can't be opened.
     """
     with _File.of_unknown_type(path, limits) as file:
         return next(_guarded(_thumbnail(file, max_side), []), None)
@@ -90,7 +92,7 @@ class _File:
         self.mime_type = mime_type
         self.limits = limits
         self._opened = ExitStack()
-        self.stream: BinaryIO = self._opened.enter_context(Path(path).open("rb"))  # noqa: SIM115 - closed by the stack
+        self.stream: BinaryIO = self._opened.enter_context(os.fdopen(FileOperationsResource().open_regular(path), "rb"))
 
     @classmethod
     def of_unknown_type(cls, path: str, limits: Limits) -> Self:

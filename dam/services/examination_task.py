@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dam.core.exceptions import NotARegularFile, os_reason
 from dam.services.facts import Facts
 
 
@@ -17,8 +18,13 @@ class ExaminationTask:
 
 
 def run(task: ExaminationTask) -> Facts:
-    """Examine the file here and now."""
+    """Examine the file here and now. A file that can't be opened is a problem of that file."""
     from dam.services import examination
 
     limits = examination.Limits(max_pixels=task.max_pixels)
-    return examination.examine(task.path, task.mime_type, task.readers, limits)
+    try:
+        return examination.examine(task.path, task.mime_type, task.readers, limits)
+    except OSError as error:
+        return Facts(problems=(f"can't be read: {os_reason(error)}",))
+    except NotARegularFile as error:
+        return Facts(problems=(str(error),))
