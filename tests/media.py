@@ -12,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 from av.audio.stream import AudioStream
+from av.stream import Disposition
 from av.video.stream import VideoStream
 from PIL import Image, ImageDraw
 
@@ -60,7 +61,7 @@ def exif(**tags: Any) -> Image.Exif:
 def sound(
     path: Path, container: str, codec: str, *, seconds: float = 1.0, rate: int = 44100, channels: int = 2,
     bit_rate: int | None = None, options: dict[str, str] | None = None, container_options: dict[str, str] | None = None,
-    noisy_from: float | None = None, quality: int | None = None,
+    noisy_from: float | None = None, quality: int | None = None, cover: bytes | None = None,
 ) -> Path:  # fmt: skip
     """Write a tone of a known length; ``quality`` asks for a variable rate, which noise makes vary."""
     with av.open(str(path), "w", format=container, options=container_options or {}) as output:
@@ -68,6 +69,8 @@ def sound(
         if quality is not None:
             stream.codec_context.qscale = True
             stream.codec_context.global_quality = quality * FF_QP2LAMBDA
+        if cover is not None:
+            _add_cover(output, cover)
         for frame in _tone(seconds, rate, channels, noisy_from):
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
@@ -97,6 +100,15 @@ def video(
                 output.mux(tone.encode(sound_frame))
             output.mux(tone.encode(None))
     return path
+
+
+def _add_cover(output: Any, cover: bytes) -> None:
+    stream = output.add_stream("png", rate=1)
+    stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb24"
+    stream.disposition = Disposition.attached_pic
+    packet = av.Packet(cover)
+    packet.stream, packet.pts, packet.dts = stream, 0, 0
+    output.mux(packet)
 
 
 def _audio_stream(
@@ -163,6 +175,12 @@ def psd_bytes(image: Image.Image | None = None) -> bytes:
     header = struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3, image.height, image.width, 8, 3)
     planes = b"".join(channel.tobytes() for channel in image.split())
     return header + bytes(12) + b"\x00\x00" + planes
+
+
+def xcf_bytes(width: int = 64, height: int = 48) -> bytes:
+    """Return a GIMP file without layers."""
+    sizes = struct.pack(">III", width, height, 0)
+    return b"gimp xcf file\x00" + sizes + struct.pack(">IIBII", 17, 1, 0, 0, 0) + bytes(8)
 
 
 def ktx_bytes(width: int = 64, height: int = 48) -> bytes:

@@ -96,6 +96,7 @@ def _headers_only() -> list[Sample]:
         ("still.ktx2", "image/ktx2", media.ktx2_bytes),
         ("still.pam", "image/x-portable-arbitrarymap", media.pam_bytes),
         ("still.pfm", "image/x-portable-floatmap", media.pfm_bytes),
+        ("still.xcf", "image/x-xcf", media.xcf_bytes),
     ]
     return [Sample(name=name, mime_type=kind, make=_written(make), facts=(SIZE,)) for name, kind, make in kinds]
 

@@ -140,9 +140,11 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (128, b"DICM", "application/dicom"),
 )
 
+# What readers of PDF accept, whatever the standard says.
+_PDF_STARTS_BEFORE = 1024
+
 # (pattern, type): what a fixed string can't tell.
 PATTERNS: tuple[tuple[re.Pattern[bytes], str], ...] = (
-    (re.compile(rb"[\x00-\xff]{0,1023}?%PDF-\d"), "application/pdf"),
     (re.compile(rb"P[14]\s+(?:#[^\n]*\n\s*)*\d+\s+\d"), "image/x-portable-bitmap"),
     (re.compile(rb"P[25]\s+(?:#[^\n]*\n\s*)*\d+\s+\d"), "image/x-portable-graymap"),
     (re.compile(rb"P[36]\s+(?:#[^\n]*\n\s*)*\d+\s+\d"), "image/x-portable-pixmap"),
@@ -164,4 +166,6 @@ def by_signature(head: bytes) -> str | None:
     for offset, magic, mime_type in SIGNATURES:
         if head.startswith(magic, offset):
             return mime_type
+    if head.find(b"%PDF-", 0, _PDF_STARTS_BEFORE) >= 0:
+        return "application/pdf"
     return next((mime_type for pattern, mime_type in PATTERNS if pattern.match(head)), None)

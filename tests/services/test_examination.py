@@ -324,11 +324,11 @@ def test_a_file_changed_anywhere_does_no_harm(
 
 def test_a_worker_survives_a_picture_it_has_no_memory_for(tmp_path: Path) -> None:
     large = written(
-        tmp_path / "large.png", media.picture_bytes("PNG", Image.new("RGB", (8000, 8000)), compress_level=1)
+        tmp_path / "large.png", media.picture_bytes("PNG", Image.new("RGB", (5000, 5000)), compress_level=1)
     )
     small = written(tmp_path / "small.png", media.picture_bytes("PNG"))
 
-    with IsolatedExecutor(jobs=1, timeout_seconds=20, memory_bytes=400 << 20) as workers:
+    with IsolatedExecutor(jobs=1, timeout_seconds=20, memory_bytes=180 << 20) as workers:
         first = workers.submit(examine, str(large), "image/png", ("image", "pixels"), Limits())
         second = workers.submit(examine, str(small), "image/png", ("image", "pixels"), Limits())
         try:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
+from numbers import Real
 
 from dam.services.facts import ImageCapture
 from dam.services.readers.plain_values import plain_text, whole_number
@@ -101,9 +102,11 @@ def _number(value: object, above: float, most: float) -> float | None:
 
 
 def _float(value: object) -> float | None:
+    if not isinstance(value, Real):
+        return None
     try:
-        number = float(value)  # type: ignore[arg-type]  # whatever is no number raises
-    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        number = float(value)
+    except (ZeroDivisionError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 

@@ -11,6 +11,7 @@ from dam.services.readers.problem import UnreadableFile
 from dam.services.text_types import decode
 
 _HEAD_BYTES = 1 << 20
+_LARGEST_SIDE = 1e9
 _JXL_HEADER_BYTES = 64
 _SVG_ROOT = re.compile(
     r"<(?:[A-Za-z_][\w.-]*:)?svg((?:\s+[\w:.-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'))*)\s*/?>", re.IGNORECASE
@@ -74,7 +75,7 @@ def _svg(file: BinaryIO) -> tuple[int, int]:
     box = _view_box(attributes.get("viewbox", ""))
     if box is not None:
         width, height = _fitted(width, height, box)
-    if width is None or height is None or round(width) < 1 or round(height) < 1:
+    if width is None or height is None or not 0.5 < min(width, height) <= max(width, height) < _LARGEST_SIDE:
         raise UnreadableFile("the SVG states no size in pixels")
     return round(width), round(height)
 
@@ -98,7 +99,7 @@ def _view_box(text: str) -> tuple[float, float] | None:
         width, height = float(parts[2]), float(parts[3])
     except ValueError:
         return None
-    return (width, height) if 0 < width < 1e9 and 0 < height < 1e9 else None
+    return (width, height) if 0 < min(width, height) <= max(width, height) < _LARGEST_SIDE else None
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ _MOST_MEASURED_SECONDS = 4.0
 _SMALL_FILE_BYTES = 1 << 20
 _HIGHEST_FRAME_RATE = 1000
 _BITS_IN_DSD_BYTE = 8
+_FEW_FRAMES = 4096  # samples
 _GAPLESS = re.compile(r"\s*[0-9A-F]{8}\s+([0-9A-F]{8})\s+([0-9A-F]{8})\s+([0-9A-F]{16})\b", re.IGNORECASE)
 
 
@@ -263,8 +264,8 @@ def _gapless_seconds(container: InputContainer, audio: Any, with_padding: float 
     if not told or not rate or with_padding is None:
         return None
     delay, padding, samples = (int(part, 16) for part in told.groups())
-    # The tag outlives cutting and re-encoding; it is true of this file only when everything adds up.
-    adds_up = abs(delay + padding + samples - with_padding * rate) <= max(4096, delay + padding)
+    # The tag outlives cutting and re-encoding; it is true of this file only when it adds up, to within a few frames.
+    adds_up = any(abs(whole - with_padding * rate) <= _FEW_FRAMES for whole in (samples, delay + samples + padding))
     return samples / rate if adds_up and samples else None
 
 
