@@ -10,7 +10,7 @@ from sqlalchemy.schema import SchemaItem
 from alembic import context
 from dam.core.config import read_settings
 from dam.core.database import Database, metadata
-from dam.models.types import FileNameText, UtcDateTime
+from dam.models.types import FileNameText, FiniteFloat, PlainText, UtcDateTime
 
 
 def include_object(_: SchemaItem, name: str | None, kind: str, *_rest: object) -> bool:
@@ -20,7 +20,12 @@ def include_object(_: SchemaItem, name: str | None, kind: str, *_rest: object) -
 
 def render_item(kind: str, item: object, _: AutogenContext) -> str | Literal[False]:
     """Write the column types of ours as what they are in the database, so that a migration stands by itself."""
-    plain = {UtcDateTime: "sa.DateTime(timezone=True)", FileNameText: "sa.Text()"}
+    plain = {
+        UtcDateTime: "sa.DateTime(timezone=True)",
+        FiniteFloat: "sa.Double()",
+        PlainText: "sa.Text()",
+        FileNameText: "sa.Text()",
+    }
     return plain.get(type(item), False) if kind == "type" else False
 
 
@@ -48,7 +53,8 @@ def migrate_offline() -> None:
 
 def main() -> None:
     """Choose how to run."""
-    warnings.filterwarnings("ignore", message="autogenerate skipping metadata-specified expression")
+    for message in ("autogenerate skipping metadata-specified expression", "Skipped unsupported reflection of express"):
+        warnings.filterwarnings("ignore", message=message)
     if context.is_offline_mode():
         migrate_offline()
         return

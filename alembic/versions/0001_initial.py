@@ -269,7 +269,9 @@ def upgrade() -> None:
     for table in PERCEPTUAL_HASHES:
         for band in range(4):
             expression = sa.text(f"substr(hash_value, {2 * band + 1}, 2)")
-            op.create_index(f"ix_{table}_band_{band}", table, [expression, "hash_value"])
+            op.create_index(
+                f"ix_{table}_band_{band}", table, [expression, "hash_value"], postgresql_include=["entity_id"]
+            )
 
 
 def downgrade() -> None:

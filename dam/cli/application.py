@@ -40,20 +40,26 @@ def command() -> Any:
     return get_command(app)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        output.show(f"dam-cli {version('dam')}")
+        raise typer.Exit
+
+
 @app.callback()
 def start(
     context: typer.Context,
     world: Annotated[
         str | None, typer.Option("--world", "-w", metavar="NAME", help="Use this world of those in DAM_WORLDS.")
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Keep what holds for every command."""
-    if version:
-        from importlib.metadata import version as version_of
-
-        output.show(f"dam-cli {version_of('dam')}")
-        raise typer.Exit
+    del version  # it was dealt with before anything else was looked at
     if context.invoked_subcommand is None:
         output.note(context.get_help())
         raise typer.Exit(border.ExitStatus.UNUSABLE)
@@ -181,6 +187,29 @@ def process_pending(
     from dam.cli.commands import process_pending
 
     raise typer.Exit(process_pending.run(context.obj, retry_failed=retry_failed, jobs=jobs, as_json=json))
+
+
+@app.command("work")
+def work(
+    context: typer.Context,
+    stages: Annotated[
+        list[str] | None, typer.Argument(metavar="[STAGE…]", help="Only these stages, as metadata_extraction.")
+    ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch/--until-idle", help="Go on waiting for more, or end when nothing is left to do."),
+    ] = False,
+    executor: Annotated[
+        str | None, typer.Option("--executor", metavar="dask://HOST:PORT", help="Compute on this Dask cluster.")
+    ] = None,
+    jobs: options.Jobs = None,
+    json: options.Json = False,
+) -> None:
+    """Be a worker: do what add-asset --defer left to be done, beside any number of other workers."""
+    from dam.cli.commands import work
+
+    asked = work.Work(stages=stages or (), watch=watch, jobs=jobs, executor=executor)
+    raise typer.Exit(work.run(context.obj, asked, as_json=json))
 
 
 @app.command("list-failures")

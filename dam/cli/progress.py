@@ -49,7 +49,7 @@ class Progress:
             sys.stderr.write(CLEAR_LINE + state(self._noun, done, self._total, now - self._started))
             sys.stderr.flush()
 
-    def above[T](self, print_line: Callable[[T], None], text: T) -> None:
+    def above[T](self, print_line: Callable[[T], object], text: T) -> None:
         """Print a line where the progress stood, which is drawn again below it."""
         self._clear()
         print_line(text)

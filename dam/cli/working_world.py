@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy.exc import DBAPIError
 
@@ -13,20 +13,24 @@ from dam.core.exceptions import DatabaseUnavailable, EventHandlingError, StageEx
 from dam.core.world import World
 from dam.core.world_registrar import register_core_systems
 from dam.models.file_location_component import LOCAL_CAS
-from dam.services import asset_service
+from dam.services import asset_service, executors
 from dam.services.file_storage import FileStorage, LocalFileStorage
-from dam.services.isolation import IsolatedExecutor
-
-PRELOADED = ("dam.services.examination", "dam.services.readers.image_reader")
 
 
 @contextmanager
-def open_world(config: WorldConfig, *, jobs: int | None, storing: bool) -> Iterator[World]:
+def open_world(
+    config: WorldConfig, *, jobs: int | None, storing: bool, executor_address: str | None = None
+) -> Iterator[World]:
     """Open the world with all its systems; ``storing`` says that objects will be added.
 
+    Heavy work is done by ``jobs`` processes, one for each core by default, or at ``executor_address``.
     Raises ``StorageMissing`` before anything is written when the database knows objects and the storage is not there.
     """
-    with workers(config, jobs=jobs) as executor, World(config) as world, _unavailable_is_said(world):
+    with (
+        workers(config, jobs=jobs, address=executor_address) as executor,
+        World(config) as world,
+        _unavailable_is_said(world),
+    ):
         program.check_schema(world.database)
         _add_storage(world, storing=storing)
         world.resources.bind(Executor).to(executor)
@@ -34,21 +38,9 @@ def open_world(config: WorldConfig, *, jobs: int | None, storing: bool) -> Itera
         yield world
 
 
-@contextmanager
-def workers(config: WorldConfig, *, jobs: int | None) -> Iterator[IsolatedExecutor]:
-    """Give worker processes, started when the first task comes; on an error their tasks are given up."""
-    executor = IsolatedExecutor(
-        jobs=jobs or program.usable_cores(),
-        timeout_seconds=config.limits.timeout_seconds,
-        memory_bytes=config.limits.memory_bytes,
-        preload=PRELOADED,
-    )
-    try:
-        yield executor
-    except BaseException:
-        executor.shutdown(cancel_futures=True)
-        raise
-    executor.shutdown()
+def workers(config: WorldConfig, *, jobs: int | None, address: str | None = None) -> AbstractContextManager[Executor]:
+    """Give what does heavy work; see ``executors.opened``."""
+    return executors.opened(config.limits, jobs=jobs or program.usable_cores(), address=address)
 
 
 def _add_storage(world: World, *, storing: bool) -> None:

@@ -97,8 +97,8 @@ def read_settings() -> Settings:
     except ValidationError as error:
         reasons = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
         raise InvalidConfiguration(f"these settings can't be used: {reasons}") from None
-    except SettingsError as error:
-        raise InvalidConfiguration(f"the settings can't be read: {error}") from None
+    except SettingsError:
+        raise InvalidConfiguration("these settings can't be used: DAM_WORLDS: it is no JSON") from None
 
 
 def _data_folder() -> Path:

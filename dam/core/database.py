@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, StaticPool, create_engine, event, inspect, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -21,6 +22,7 @@ from dam.core.exceptions import (
     SchemaMissing,
     SchemaTooNew,
     SchemaTooOld,
+    os_reason,
 )
 from dam.models import Entity
 
@@ -28,6 +30,9 @@ __all__ = ["SCHEMA_REVISION", "Database", "components_markers", "metadata"]
 
 SCHEMA_REVISION = "0001"
 BUSY_SECONDS = 30
+CACHE_KIB = 64 * 1024  # so that the pages that one batch touches in a large library are written once
+# Read-only (a standby), no privilege, damaged: https://www.postgresql.org/docs/current/errcodes-appendix.html
+POSTGRESQL_TROUBLE = ("25006", "42501", "XX001", "XX002")
 metadata = Entity.metadata
 
 
@@ -45,8 +50,9 @@ class Database:
 
     @property
     def address(self) -> str:
-        """Return where the database is, without a password, for people."""
-        return self.url.render_as_string(hide_password=True)
+        """Return where the database is, without a password or anything else that libpq takes, for people."""
+        shown = self.url.set(query={"host": self.url.query["host"]} if "host" in self.url.query else {})
+        return (self.url if self.is_sqlite else shown).render_as_string(hide_password=True)
 
     @property
     def file(self) -> Path | None:
@@ -132,18 +138,48 @@ def parse_url(url: str) -> URL:
 def is_unavailable(error: DBAPIError) -> bool:
     """Say whether the error means that the database is gone, full, locked or unreadable, not that we asked wrongly."""
     # SQLite's word for a file that is damaged, or no database at all, is a plain DatabaseError.
-    return isinstance(error, OperationalError) or type(error) is DatabaseError or error.connection_invalidated
+    if isinstance(error, OperationalError) or type(error) is DatabaseError or error.connection_invalidated:
+        return True
+    return str(getattr(error.orig, "sqlstate", None)).startswith(POSTGRESQL_TROUBLE)
 
 
 def _make_engine(url: URL) -> Engine:
     try:
         if url.get_backend_name() == "sqlite":
             return _make_sqlite_engine(url)
-        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": BUSY_SECONDS})
+        return create_engine(url, pool_pre_ping=True, connect_args=_postgresql_options(url))
     except NoSuchModuleError:
         raise InvalidDatabaseUrl(f"{url.drivername!r} is no driver that is known") from None
     except ImportError as error:
         raise InvalidDatabaseUrl(f"its driver is not installed ({error.name}); install dam[postgres]") from error
+
+
+def _postgresql_options(url: URL) -> dict[str, Any]:
+    """Return what is asked of every connection; what the URL itself asks for goes before.
+
+    A lock is waited for so long, and no longer. A machine that vanishes, at either end, is noticed after 60 s: then its
+    connection ends, and with it its locks.
+    """
+    settings = {
+        "lock_timeout": f"{BUSY_SECONDS}s",
+        "idle_in_transaction_session_timeout": "0",  # a claim is held, idle, while its files are decoded
+        "tcp_keepalives_idle": "30",
+        "tcp_keepalives_interval": "10",
+        "tcp_keepalives_count": "3",
+        "tcp_user_timeout": "60s",
+    }
+    ours = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    theirs = url.query.get("options", "")
+    options = {
+        "options": " ".join([ours, theirs] if isinstance(theirs, str) else [ours, *theirs]).strip(),
+        "application_name": "dam",
+        "connect_timeout": BUSY_SECONDS,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
+    }
+    return {name: value for name, value in options.items() if name == "options" or name not in url.query}
 
 
 def _make_sqlite_engine(url: URL, *, foreign_keys: bool = True) -> Engine:
@@ -157,6 +193,7 @@ def _make_sqlite_engine(url: URL, *, foreign_keys: bool = True) -> Engine:
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
         cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         cursor.close()
 
     @event.listens_for(engine, "checkin")
@@ -204,7 +241,10 @@ def _migrating(database: Database) -> Iterator[Connection]:
         with database.engine.begin() as connection:
             yield connection
         return
-    database.file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        database.file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUnavailable(database.address, os_reason(error)) from error
     _use_write_ahead_log(database)
     engine = _make_sqlite_engine(database.url, foreign_keys=False)
     with engine.begin() as connection:

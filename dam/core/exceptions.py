@@ -196,6 +196,18 @@ class WorkersUnavailable(DamError):
         return f"worker processes can't be started: {self.reason}"
 
 
+class ClusterUnavailable(WorkersUnavailable):
+    """A Dask cluster does not do the tasks that it is given."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(reason)
+        self.args = (address, reason)
+        self.address = address
+
+    def __str__(self) -> str:
+        return f"the cluster {self.address} can't be used: {self.reason}"
+
+
 class NotARegularFile(DamError):
     """What stands at a path is no file with content: ``kind`` says what it is, as in ``a socket``."""
 

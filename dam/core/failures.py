@@ -1,6 +1,7 @@
 """Keeps, in the database, what went wrong with single entities."""
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 
 from sqlalchemy import delete, select
@@ -35,7 +36,7 @@ def settle(
     session.flush()
 
 
-def _recorded(session: Session, system: str, entities: Set[int]) -> list[ProcessingFailureComponent]:
+def _recorded(session: Session, system: str, entities: AbstractSet[int]) -> list[ProcessingFailureComponent]:
     statement = select(ProcessingFailureComponent).where(
         ProcessingFailureComponent.system == system, ProcessingFailureComponent.entity_id.in_(entities)
     )

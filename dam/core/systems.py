@@ -235,12 +235,10 @@ class WorldScheduler:
     @staticmethod
     def _start(tasks: asyncio.TaskGroup, work: Coroutine[Any, Any, None], chunk: _Chunk) -> asyncio.Task[None]:
         task = tasks.create_task(work)
-        task.add_done_callback(lambda _: chunk.session.close())  # also when it is cancelled before it began
+        task.add_done_callback(lambda _: _close(chunk.session))  # also when it is cancelled before it began
         return task
 
-    async def _work(
-        self, plan: Plan, marker: type[MarkerComponent], chunk: _Chunk, patience: Patience
-    ) -> None:
+    async def _work(self, plan: Plan, marker: type[MarkerComponent], chunk: _Chunk, patience: Patience) -> None:
         """Work on a chunk; after a conflict with another transaction its marks are left for the next time round."""
         try:
             await self._work_on(plan, marker, chunk)
@@ -294,6 +292,14 @@ def _writes_of(session: Session) -> list[object]:
     listen(session, "do_orm_execute", note)
     listen(session, "after_flush", lambda *flushed: writes.append(flushed))
     return writes
+
+
+def _close(session: Session) -> None:
+    """Give a session's connection back; one that is broken gives its locks back by itself."""
+    try:
+        session.close()
+    except DBAPIError as error:
+        logger.debug("a session could not be closed", exc_info=error)
 
 
 def _log_others(function: AnyFunction, errors: Sequence[BaseException]) -> None:

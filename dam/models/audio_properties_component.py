@@ -1,6 +1,5 @@
 """How a sound sounds."""
 
-from sqlalchemy import Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dam.models.base import SingleComponent
@@ -15,7 +14,7 @@ class AudioPropertiesComponent(SingleComponent, kw_only=True, eq=False):
     __tablename__ = "audio_properties"
 
     duration_seconds: Mapped[float | None] = mapped_column(default=None)
-    codec_name: Mapped[str | None] = mapped_column(Text, default=None)
+    codec_name: Mapped[str | None] = mapped_column(default=None)
     sample_rate_hz: Mapped[int | None] = mapped_column(default=None)
     channels: Mapped[int | None] = mapped_column(default=None)
     bit_rate_kbps: Mapped[float | None] = mapped_column(default=None)

@@ -8,6 +8,8 @@ from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, declared_attr, mapped_column
 from sqlalchemy.schema import SchemaItem
 
+from dam.models.types import FiniteFloat, PlainText
+
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -24,6 +26,7 @@ class Base(MappedAsDataclass, DeclarativeBase, kw_only=True, eq=False):
     """The root of all tables. Instances compare by identity, so that they can be hashed."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {float: FiniteFloat(), str: PlainText()}
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(mapped_column,))

@@ -1,6 +1,5 @@
 """What a document says of itself."""
 
-from sqlalchemy import Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dam.models.base import SingleComponent
@@ -12,4 +11,4 @@ class DocumentPropertiesComponent(SingleComponent, kw_only=True, eq=False):
     __tablename__ = "document_properties"
 
     page_count: Mapped[int | None] = mapped_column(default=None)
-    title: Mapped[str | None] = mapped_column(Text, default=None)
+    title: Mapped[str | None] = mapped_column(default=None)

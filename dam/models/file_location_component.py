@@ -1,6 +1,5 @@
 """Where the bytes of an asset lie."""
 
-from sqlalchemy import Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dam.models.base import RepeatableComponent
@@ -20,7 +19,7 @@ class FileLocationComponent(RepeatableComponent, kw_only=True, eq=False):
     __tablename__ = "file_location"
     same_fact = ("storage_type", "physical_path_or_key", "contextual_filename")
 
-    content_identifier: Mapped[str] = mapped_column(Text)
-    storage_type: Mapped[str] = mapped_column(Text)
+    content_identifier: Mapped[str]
+    storage_type: Mapped[str]
     physical_path_or_key: Mapped[str] = mapped_column(FileNameText)
     contextual_filename: Mapped[str] = mapped_column(FileNameText)

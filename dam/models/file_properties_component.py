@@ -1,6 +1,6 @@
 """What a file is called, how long it is and what kind it is."""
 
-from sqlalchemy import BigInteger, Text
+from sqlalchemy import BigInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dam.models.base import SingleComponent
@@ -14,4 +14,4 @@ class FilePropertiesComponent(SingleComponent, kw_only=True, eq=False):
 
     original_filename: Mapped[str] = mapped_column(FileNameText)
     file_size_bytes: Mapped[int] = mapped_column(BigInteger)
-    mime_type: Mapped[str | None] = mapped_column(Text, default=None)
+    mime_type: Mapped[str | None] = mapped_column(default=None)

@@ -1,6 +1,5 @@
 """How, when and where a photograph was taken."""
 
-from sqlalchemy import Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dam.models.base import SingleComponent
@@ -16,10 +15,10 @@ class ImageCaptureComponent(SingleComponent, kw_only=True, eq=False):
 
     __tablename__ = "image_capture"
 
-    taken_at: Mapped[str | None] = mapped_column(Text, default=None)
-    camera_make: Mapped[str | None] = mapped_column(Text, default=None)
-    camera_model: Mapped[str | None] = mapped_column(Text, default=None)
-    lens_model: Mapped[str | None] = mapped_column(Text, default=None)
+    taken_at: Mapped[str | None] = mapped_column(default=None)
+    camera_make: Mapped[str | None] = mapped_column(default=None)
+    camera_model: Mapped[str | None] = mapped_column(default=None)
+    lens_model: Mapped[str | None] = mapped_column(default=None)
     iso: Mapped[int | None] = mapped_column(default=None)
     exposure_time_seconds: Mapped[float | None] = mapped_column(default=None)
     f_number: Mapped[float | None] = mapped_column(default=None)

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from sqlalchemy import Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dam.models.base import RepeatableComponent
@@ -26,7 +25,7 @@ class OriginalSourceInfoComponent(RepeatableComponent, kw_only=True, eq=False):
 
     original_filename: Mapped[str] = mapped_column(FileNameText)
     original_path: Mapped[str] = mapped_column(FileNameText)
-    source_type: Mapped[str] = mapped_column(Text)
+    source_type: Mapped[str]
     first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    seen_stat: Mapped[str | None] = mapped_column(Text, default=None, repr=False)
+    seen_stat: Mapped[str | None] = mapped_column(default=None, repr=False)

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from sqlalchemy import Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dam.models.base import RepeatableComponent
@@ -18,8 +17,8 @@ class ProcessingFailureComponent(RepeatableComponent, kw_only=True, eq=False):
     __tablename__ = "processing_failure"
     same_fact = ("system",)
 
-    system: Mapped[str] = mapped_column(Text)
-    marker: Mapped[str] = mapped_column(Text)
-    error: Mapped[str] = mapped_column(Text)
+    system: Mapped[str]
+    marker: Mapped[str]
+    error: Mapped[str]
     attempts: Mapped[int]
     failed_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,9 +1,10 @@
-"""Column types that keep what plain ones lose: time zones, and file names that are not text."""
+"""Column types that keep what plain ones lose, and refuse what not every database can hold."""
 
+import math
 import re
 from datetime import UTC, datetime
 
-from sqlalchemy import DateTime, Dialect, Text
+from sqlalchemy import DateTime, Dialect, Double, Text
 from sqlalchemy.types import TypeDecorator
 
 _ESCAPED = re.compile(r"\\(\\|x[0-9a-f]{2})")
@@ -29,6 +30,32 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class FiniteFloat(TypeDecorator[float]):
+    """A number; NaN and infinities are refused with ValueError. SQLite would make NULL of one, PostgreSQL keep it."""
+
+    impl = Double
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:  # noqa: ARG002 - the base's signature
+        """Let only numbers through that can be compared."""
+        if value is not None and not math.isfinite(value):
+            raise ValueError(f"not a number that can be kept: {value!r}")
+        return value
+
+
+class PlainText(TypeDecorator[str]):
+    """A text; one that holds NUL is refused with ValueError. SQLite would take it, PostgreSQL can't."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - the base's signature
+        """Let only text through that every database can hold."""
+        if value is not None and "\0" in value:
+            raise ValueError("a text that is kept must not hold NUL")
+        return value
 
 
 class FileNameText(TypeDecorator[str]):

@@ -8,7 +8,6 @@ from itertools import batched
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from dam.core.components_markers import NeedsMetadataExtractionComponent
@@ -129,9 +128,7 @@ def _create_missing(session: Session, files: Sequence[ImportedFile], known: dict
     missing = sorted({file.sha256 for file in files} - known.keys())
     candidates = dict(zip(missing, ecs_service.create_entities(session, len(missing)), strict=True))
     rows = [{"entity_id": entity, "hash_value": digest} for digest, entity in candidates.items()]
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    if rows:
-        session.execute(insert(ContentHashSHA256Component).on_conflict_do_nothing(), rows)
+    ecs_service.add_components_unless_refused(session, ContentHashSHA256Component, rows)
     actual = _entities_of(session, missing) if session.get_bind().dialect.name != "sqlite" else candidates
     lost = [entity for digest, entity in candidates.items() if actual[digest] != entity]
     ecs_service.delete_entities(session, lost)

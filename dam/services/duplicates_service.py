@@ -21,7 +21,7 @@ type _Flags = NDArray[np.bool_]
 
 _ROWS_PER_BLOCK = 20_000
 _QUERIES_AT_ONCE = 1 << 15
-_PAIRS_KEPT = 1 << 22
+_PAIRS_KEPT = 1 << 20
 _GROUPS_DESCRIBED_AT_ONCE = 200
 _NO_HASH = bytes(8)
 
@@ -62,6 +62,12 @@ def find_duplicate_groups(
     yield from _describe(session, images, image_owners, asked)
 
 
+def are_degenerate(kind: HashKind, hashes: Hashes) -> NDArray[np.bool_]:
+    """Say of each hash what ``perceptual_hashing.is_degenerate`` does, which depends on the number of bits set only."""
+    by_bits_set = [perceptual_hashing.is_degenerate(kind, ((1 << bits) - 1).to_bytes(8)) for bits in range(65)]
+    return np.array(by_bits_set)[np.bitwise_count(hashes)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Images:
     """Columns of hashes, largest image first; ``known`` says where there is a hash."""
@@ -83,7 +89,7 @@ class _LookAlikes:
 
     def __init__(self, images: _Images, asked: Mapping[HashKind, int], match: MatchRule) -> None:
         self._images, self._asked, self._match = images, asked, match
-        self._telling = {kind: images.known[kind] & ~_degenerate(kind, images.hashes[kind]) for kind in asked}
+        self._telling = {kind: images.known[kind] & ~are_degenerate(kind, images.hashes[kind]) for kind in asked}
         self.may_match = np.logical_or.reduce(list(self._telling.values()))
         if match == "all":
             self.may_match &= np.logical_and.reduce([images.known[kind] for kind in asked])
@@ -150,12 +156,15 @@ def _hashes_and_sizes() -> Select[Any]:
 
 def _columns(rows: Sequence[Any]) -> tuple[NDArray[Any], ...]:
     """Return ids, pixels, bytes, and by row and kind the hashes and whether there is one."""
-    numbers = np.array([row[:4] for row in rows], np.int64).reshape(-1, 4)
-    hashes: list[bytes | None] = [value for row in rows for value in row[4:]]
-    values = np.frombuffer(b"".join(value or _NO_HASH for value in hashes), ">u8").astype(np.uint64)
+    ids, widths, heights, sizes, *hashes = zip(*rows, strict=True) if rows else [()] * (4 + len(COMPONENTS))
+    pixels = np.array(widths, np.int64) * np.array(heights, np.int64)
+    values, known = (np.stack(columns, axis=1) for columns in zip(*map(_hash_column, hashes), strict=True))
+    return np.array(ids, np.int64), pixels, np.array(sizes, np.int64), values, known
+
+
+def _hash_column(hashes: Sequence[bytes | None]) -> tuple[Hashes, _Flags]:
     known = np.array([value is not None for value in hashes], np.bool_)
-    shape = -1, len(COMPONENTS)
-    return numbers[:, 0], numbers[:, 1] * numbers[:, 2], numbers[:, 3], values.reshape(shape), known.reshape(shape)
+    return np.frombuffer(b"".join(value or _NO_HASH for value in hashes), ">u8").astype(np.uint64), known
 
 
 def _distinct(images: _Images) -> tuple[Positions, Positions]:
@@ -170,12 +179,6 @@ def _distinct(images: _Images) -> tuple[Positions, Positions]:
     number = np.empty(count, np.intp)
     number[order] = np.argsort(by_size)[np.cumsum(begins) - 1]
     return first_of_set[by_size], number
-
-
-def _degenerate(kind: HashKind, hashes: Hashes) -> _Flags:
-    values, where = np.unique(hashes, return_inverse=True)
-    flags = [perceptual_hashing.is_degenerate(kind, value.to_bytes(8)) for value in values.tolist()]
-    return np.array(flags, np.bool_)[where]
 
 
 def _group(lookalikes: _LookAlikes) -> Positions:

@@ -7,7 +7,6 @@ from itertools import batched
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Select, Table, delete, exists, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from dam.core.components_markers import MarkerComponent
@@ -77,7 +76,10 @@ def add_component(session: Session, component: Component) -> None:
 
 
 def add_components(session: Session, kind: type[Component], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add many components of one kind, each given as its fields with ``entity_id``; errors as ``add_component``."""
+    """Add many components of one kind, each given as its fields with ``entity_id``.
+
+    The database raises IntegrityError as in ``add_component``, and for an unknown entity too.
+    """
     if rows:
         session.execute(insert(_table(kind)), rows)
 
@@ -100,6 +102,15 @@ def merge_components(
     else:
         statement = statement.on_conflict_do_nothing(index_elements=key)
     session.execute(statement, sorted(rows, key=_fact_order(kind)))
+
+
+def add_components_unless_refused(session: Session, kind: type[Component], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add many components of one kind, but those that any constraint of uniqueness refuses.
+
+    Waits for another process that is about to add the same.
+    """
+    if rows:
+        session.execute(_upsert(session, kind).on_conflict_do_nothing(), rows)
 
 
 def get_component[C: Component](session: Session, entity_id: int, kind: type[C]) -> C | None:
@@ -130,11 +141,11 @@ def remove_component(session: Session, component: Component) -> None:
 
 def remove_components(session: Session, entity_ids: Iterable[int], kind: type[Component]) -> int:
     """Remove all components of this kind from many entities; return how many there were."""
-    ids = sorted(entity_ids)
-    removed = sum(_run(session, delete(kind).where(kind.entity_id.in_(part))) for part in batched(ids, BATCH))
-    if removed:
-        touch(session, ids)
-    return removed
+    removed: list[int] = []
+    for ids in batched(sorted(entity_ids), BATCH):
+        removed += session.scalars(delete(kind).where(kind.entity_id.in_(ids)).returning(kind.entity_id))
+    touch(session, set(removed))
+    return len(removed)
 
 
 def entities_with(
@@ -185,7 +196,8 @@ def unmark(session: Session, entity_ids: Iterable[int], marker: type[MarkerCompo
 
 def _of[C: Component](kind: type[C]) -> Select[C]:
     order = [kind.id] if issubclass(kind, RepeatableComponent) else [kind.entity_id]
-    return select(kind).order_by(*order)
+    # Writing many at once goes past the objects that the session holds, so that those must be read anew.
+    return select(kind).order_by(*order).execution_options(populate_existing=True)
 
 
 def _has(kind: type[Component], *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -208,10 +220,15 @@ def _table(kind: type[Component]) -> Table:
     return cast("Table", kind.__table__)
 
 
-def _upsert(session: Session, kind: type[Component]) -> postgresql.Insert | sqlite.Insert:
+def _upsert(session: Session, kind: type[Component]) -> Any:
+    """Return an INSERT that knows ON CONFLICT, which the two databases word alike; only theirs is imported."""
     if session.get_bind().dialect.name == "sqlite":
-        return sqlite.insert(_table(kind))
-    return postgresql.insert(_table(kind))
+        from sqlalchemy.dialects.sqlite import insert as insert_into_sqlite
+
+        return insert_into_sqlite(_table(kind))
+    from sqlalchemy.dialects.postgresql import insert as insert_into_postgresql
+
+    return insert_into_postgresql(_table(kind))
 
 
 def _fact_order(kind: type[Component]) -> Callable[[Mapping[str, Any]], tuple[int, bytes]]:

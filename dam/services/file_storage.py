@@ -1,6 +1,6 @@
 """Where the objects are kept, each under the SHA-256 of its content: the interface, and the one on a local disk."""
 
-# ruff: noqa: PTH100, PTH116, PTH123 - as in file_operations
+# ruff: noqa: PTH100, PTH112, PTH116, PTH123 - as in file_operations
 
 import os
 from collections.abc import Iterator, Sequence
@@ -219,6 +219,8 @@ class LocalFileStorage:
 
     def _files_among_objects(self) -> Iterator[tuple[str, ContentId | None, int]]:
         """Give path, name and length of every file where objects may be; no name when it is none."""
+        if not os.path.isdir(self._root):
+            return
         for upper in _entries(self._root):
             if upper.name not in _NOT_OBJECTS:
                 yield from self._files_below(upper)

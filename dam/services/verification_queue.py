@@ -60,21 +60,22 @@ class Window:
     changed_since: datetime | None = None
 
 
-def stored_objects(database: Database) -> Iterator[StoredObject]:
+def stored_objects(database: Database, *, page_size: int = PAGE) -> Iterator[StoredObject]:
     """Give every object that the database names, in the order of names, a page in memory at a time."""
     sha256 = ContentHashSHA256Component
     last = b""
-    while page := _page(database, _objects().rows.where(sha256.hash_value > last).order_by(sha256.hash_value)):
+    rows = _objects().rows.order_by(sha256.hash_value).limit(page_size)
+    while page := _page(database, rows.where(sha256.hash_value > last)):
         yield from map(_object, page)
         last = page[-1].hash_value
 
 
-def due(database: Database, window: Window) -> Iterator[Subject]:
+def due(database: Database, window: Window, *, page_size: int = PAGE) -> Iterator[Subject]:
     """Give the objects and references that are due, longest unverified first, a page of each in memory at a time.
 
     What is recorded as good while this goes on does not come again.
     """
-    lines = (_waiting(database, line, window) for line in _lines())
+    lines = (_waiting(database, line, window, page_size) for line in _lines())
     yield from merge(*lines, key=lambda subject: subject.found_good_at or _NEVER)
 
 
@@ -190,11 +191,12 @@ def _reference(row: Row[*tuple[Any, ...]]) -> Reference:
     )
 
 
-def _waiting(database: Database, line: _Line, window: Window) -> Iterator[Subject]:
+def _waiting(database: Database, line: _Line, window: Window, page_size: int) -> Iterator[Subject]:
     """Give those that were never found good, by their key, then the others, by when they were."""
-    wanted = line.rows.where(*_changed(window))
+    wanted = line.rows.where(*_changed(window)).limit(page_size)
+    never = wanted.where(line.found_good_at.is_(None)).order_by(line.key)
     last = -1
-    while page := _page(database, wanted.where(line.found_good_at.is_(None), line.key > last).order_by(line.key)):
+    while page := _page(database, never.where(line.key > last)):
         yield from map(line.subject, page)
         last = page[-1].key
     verified = wanted.where(line.found_good_at < window.good_before).order_by(line.found_good_at, line.record_key)
@@ -220,7 +222,7 @@ def _is_due(line: _Line, window: Window) -> ColumnElement[bool]:
 
 def _page(database: Database, rows: Select[*tuple[Any, ...]]) -> Sequence[Row[*tuple[Any, ...]]]:
     with database.reading() as session:
-        return session.execute(rows.limit(PAGE)).all()
+        return session.execute(rows).all()
 
 
 def _count(session: Session, rows: Select[*tuple[Any, ...]]) -> int:

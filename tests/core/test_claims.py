@@ -36,7 +36,7 @@ def test_clearing_leaves_the_marks_of_others(session: Session) -> None:
 
 
 def test_clearing_leaves_a_mark_that_was_made_anew(session: Session) -> None:
-    first, second = _marked(session, 2)
+    _, second = _marked(session, 2)
     claimed = claims.claim(session, Marker, after=-1, limit=2)
     ecs_service.mark(session, [second], Marker)
     claims.clear(session, Marker, claimed)
@@ -66,9 +66,7 @@ def test_on_sqlite_the_right_to_drain_is_waited_for(sqlite_url: str, schema: Non
         asyncio.run(drain())
 
 
-def test_on_sqlite_nothing_else_than_the_named_files_is_left_beside_the_database(
-    sqlite_url: str, schema: None
-) -> None:
+def test_on_sqlite_nothing_else_than_the_named_files_is_left_beside_the_database(sqlite_url: str, schema: None) -> None:
     async def drain(session: Session) -> None:
         async with claims.draining(database):
             _marked(session, 1)

@@ -78,7 +78,7 @@ def _given(
     world: World, annotation: Any, *, event: Event[Any] | None = None, **invocation: Any
 ) -> tuple[object, Invocation]:
     """Return what a parameter of this annotation is given, and the invocation it comes from."""
-    plan = compile_plan(_taking(annotation), world.resources, event_type=event and type(event))
+    plan = compile_plan(_taking(annotation), world.resources, event_type=type(event) if event is not None else None)
     call = _invocation(world, event=event, **invocation)
     return asyncio.run(plan.call(call)), call
 
@@ -183,7 +183,7 @@ def test_failures_are_reported_to_the_invocation(bare_world: World, annotation: 
 @pytest.mark.parametrize("annotation", [Offload, Annotated[Offload, OffloadParameter()]])
 def test_offloading_uses_the_worlds_executor(bare_world: World, annotation: Any) -> None:
     with ThreadPoolExecutor(1, thread_name_prefix="elsewhere") as executor:
-        bare_world.resources.bind(Executor).to(executor)  # type: ignore[type-abstract]  # an interface is a key too
+        bare_world.resources.bind(Executor).to(executor)
         offload, _ = _given(bare_world, annotation)
         assert isinstance(offload, Offload)
         [name] = asyncio.run(offload.map(_thread_name, [0]))
@@ -214,7 +214,7 @@ def test_a_new_kind_of_parameter_needs_only_its_own_class(bare_world: World) -> 
         (Resource, "its annotation does not resolve"),
         (Annotated[int, SessionParameter()], "a session is of type Session, not int"),
         (Annotated[int, WorldNameParameter("")], "a world's name is a text"),
-        (MarkedEntityList[FilePropertiesComponent], "FilePropertiesComponent is no marker component"),  # type: ignore[type-var]  # on purpose
+        (MarkedEntityList[FilePropertiesComponent], "FilePropertiesComponent is no marker component"),
         (MarkedEntityList[MarkerComponent], "MarkerComponent is no marker component"),
         (MarkedEntityList, "None is no marker component"),
         (Annotated[Sequence[int], MarkedEntities()], "None is no marker component"),

@@ -45,9 +45,7 @@ def test_on_sqlite_others_can_write_while_work_is_offloaded(sqlite_url: str, sch
         assert left(world) == []
 
 
-def test_on_sqlite_a_mark_made_during_offloaded_work_is_not_lost(
-    sqlite_url: str, schema: None, tmp_path: Path
-) -> None:
+def test_on_sqlite_a_mark_made_during_offloaded_work_is_not_lost(sqlite_url: str, schema: None, tmp_path: Path) -> None:
     with World(WorldConfig(database_url=sqlite_url, storage_path=tmp_path)) as world:
         [entity] = fill(world, 1)
         chunks = []
@@ -77,7 +75,7 @@ def test_other_chunks_are_under_way_while_one_waits(world: World) -> None:
         ecs_service.touch(session, todo)
 
     with ThreadPoolExecutor(3) as executor:
-        world.resources.bind(Executor).to(executor)  # type: ignore[type-abstract]  # an interface is a key too
+        world.resources.bind(Executor).to(executor)
         world.register_system(look)
         work(world)
     assert left(world) == []

@@ -1,16 +1,19 @@
 import random
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
+from dam.core.database import Database
 from dam.models import Entity
-from dam.services.duplicates_service import DuplicateGroup, find_duplicate_groups
+from dam.services.duplicates_service import DuplicateGroup, are_degenerate, find_duplicate_groups
 from dam.services.perceptual_hashing import HashKind, is_degenerate
 from dam.services.similarity_service import MatchRule, Thresholds
 from tests.services.stored_pictures import BUSY, Stored, flipped, store
@@ -151,20 +154,28 @@ def test_any_groups_by_one_hash(session: Session) -> None:
 
 @pytest.mark.parametrize("match", ["any", "all"])
 def test_equal_hashes_are_not_compared_with_each_other(session: Session, match: MatchRule) -> None:
-    store(session, [Stored()] * 3_000)
+    store(session, [Stored()] * 2_000)
     begin = time.process_time()
     [group] = find_duplicate_groups(session, match=match)
-    assert len(group.members) == 2_999
-    assert time.process_time() - begin < 3  # 4.5 million comparisons of three hashes in Python take longer
+    assert len(group.members) == 1_999
+    assert time.process_time() - begin < 2  # 2 million comparisons of three hashes in Python take longer
 
 
-def test_a_crowd_with_more_pairs_than_are_kept_is_one_group(session: Session) -> None:
+def test_a_crowd_with_more_pairs_than_are_kept_is_one_group(sqlite_url: str, schema: None) -> None:
     chance = random.Random(3)
-    crowd = [[flipped(BUSY, chance.sample(range(64), 2)) for _ in KINDS] for _ in range(3_200)]
-    ids = store(session, [Stored(phash=phash, ahash=ahash, dhash=dhash) for phash, ahash, dhash in crowd])
-    [group] = ids_of(list(find_duplicate_groups(session)))
+    crowd = [[flipped(BUSY, chance.sample(range(64), 2)) for _ in KINDS] for _ in range(1_600)]
+    with closing(Database(sqlite_url)) as database, database.session() as session:
+        ids = store(session, [Stored(phash=phash, ahash=ahash, dhash=dhash) for phash, ahash, dhash in crowd])
+        [group] = ids_of(list(find_duplicate_groups(session)))
     assert group[0] == ids[0]
     assert set(group) == set(ids)
+
+
+@given(st.sampled_from(KINDS), st.integers(0, 64), st.randoms())
+def test_many_hashes_are_degenerate_as_each_is(kind: HashKind, bits: int, chance: random.Random) -> None:
+    hashes = [flipped(start, chance.sample(range(64), bits)) for start in (0, 2**64 - 1)]
+    flags = are_degenerate(kind, np.array(hashes, np.uint64)).tolist()
+    assert flags == [is_degenerate(kind, value.to_bytes(8)) for value in hashes]
 
 
 def test_an_empty_library_has_no_groups(session: Session) -> None:

@@ -90,7 +90,7 @@ def test_finds_what_comparing_with_everything_finds(session: Session) -> None:
     pictures, centres = library(random.getrandbits(32))
     stored = dict(zip(store(session, pictures), pictures, strict=True))
 
-    @settings(max_examples=60)
+    @settings(max_examples=40)
     @given(
         queries=st.dictionaries(st.integers(1, 8), st.sampled_from(centres), min_size=1, max_size=3),
         bits=st.sets(st.integers(0, 63), max_size=5),
@@ -117,7 +117,7 @@ def test_each_hash_has_its_own_threshold_exactly(session: Session, kind: HashKin
     values: list[dict[str, Any]] = [{kind: flipped(BUSY, range(distance))} for distance in range(65)]
     pictures = [Stored(**value) for value in values]
     ids = store(session, pictures)
-    for threshold in range(65):
+    for threshold in (*range(10), 31, 32, 33, 63, 64):
         asked = Thresholds(**dict.fromkeys(KINDS) | {kind: threshold})
         near = [i for i, one in zip(ids, pictures, strict=True) if _is_near(kind, one, threshold)]
         assert [match.entity_id for match in find_similar(session, hashes(), thresholds=asked)] == near

@@ -28,8 +28,11 @@ def run(world: str | None, paths: Sequence[str], how: Options, *, jobs: int | No
     begun_at = datetime.now(UTC)
     with open_world(program.world_config(world), jobs=jobs, storing=how.copy) as opened:
         summary = _ingest(opened, paths, how, _shown_as_json if as_json else _shown_as_text(each=not folders))
-        _note_unread_facts(opened, begun_at)
+        unread = _unread(opened, begun_at)
     _show_summary(summary, as_json=as_json)
+    if unread:
+        assets = output.counted(unread, "asset is stored but its facts", "assets are stored but their facts")
+        output.note(f"Note: {assets} could not all be read; see: dam-cli list-failures")
     return ExitStatus.SOME_FAILED if summary.failed else ExitStatus.DONE
 
 
@@ -89,12 +92,9 @@ def _shown_as_text(*, each: bool) -> Callable[[Outcome, Progress], None]:
     return show
 
 
-def _note_unread_facts(world: World, begun_at: datetime) -> None:
+def _unread(world: World, begun_at: datetime) -> int:
     with world.reading() as session:
-        failed = failure_service.failed_since(session, begun_at)
-    if failed:
-        assets = output.counted(failed, "asset is stored but its facts", "assets are stored but their facts")
-        output.note(f"Note: {assets} could not all be read; see: dam-cli list-failures")
+        return failure_service.failed_since(session, begun_at)
 
 
 def _show_summary(summary: Summary, *, as_json: bool) -> None:

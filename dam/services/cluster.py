@@ -1,0 +1,166 @@
+"""Tasks on a Dask cluster, each in an isolated process of a Dask worker, so that no file costs the worker its life."""
+
+import logging
+import pickle
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Executor, Future
+from contextlib import suppress
+from typing import Any, ParamSpec, TypeVar
+
+from distributed import Client, WorkerPlugin, get_worker
+
+from dam.core.exceptions import ClusterUnavailable, described, os_reason
+from dam.services.isolation import IsolatedExecutor
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CONNECT_SECONDS = 30
+LOOK_SECONDS = 2.0
+WITHOUT_WORKERS_SECONDS = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+class Isolation(WorkerPlugin):
+    """Gives each Dask worker as many isolated processes as it has threads, for as long as it lives.
+
+    Programs that ask for the same limits share them.
+    """
+
+    idempotent = True
+    executor: IsolatedExecutor
+
+    def __init__(self, *, timeout_seconds: float, memory_bytes: int, preload: Sequence[str]) -> None:
+        self.name = f"dam-isolation-{timeout_seconds:g}-{memory_bytes}"
+        self._timeout_seconds = timeout_seconds
+        self._memory_bytes = memory_bytes
+        self._preload = tuple(preload)
+
+    def setup(self, worker: Any) -> None:
+        """Make the worker's executor; it starts no process until the first task comes."""
+        self.executor = IsolatedExecutor(
+            jobs=worker.state.nthreads,
+            timeout_seconds=self._timeout_seconds,
+            memory_bytes=self._memory_bytes,
+            preload=self._preload,
+        )
+
+    def teardown(self, worker: Any) -> None:  # noqa: ARG002 - the base's signature
+        """End the processes."""
+        self.executor.shutdown(cancel_futures=True)
+
+
+def run_isolated(plugin: str, call: bytes) -> tuple[bool, Any]:
+    """Run a pickled call (function, arguments, keywords) in a process of this Dask worker, in one of its threads.
+
+    Return whether it returned, and what it returned or raised. Dask would log each exception, and a file that can't be
+    read is no trouble of the cluster's.
+    """
+    worker: Any = get_worker()
+    function, args, kwargs = pickle.loads(call)  # noqa: S301 - who may send tasks to a Dask worker may run anything
+    try:
+        return True, worker.plugins[plugin].executor.submit(function, *args, **kwargs).result()
+    except CancelledError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the task raises is its outcome
+        return False, error
+
+
+class ClusterExecutor(Executor):
+    """Run functions on the Dask cluster whose scheduler is at ``place`` (HOST:PORT), each in an isolated process there.
+
+    What a task returns or raises arrives as it does from ``IsolatedExecutor``. A task whose Dask worker dies is done by
+    another one, up to the cluster's ``allowed-failures``. When that is over, when the scheduler is gone, and when the
+    cluster has had no worker for ``WITHOUT_WORKERS_SECONDS``, futures fail with ``ClusterUnavailable``.
+    """
+
+    def __init__(self, place: str, isolation: Isolation) -> None:
+        self._address = f"dask://{place}"
+        self._plugin = isolation.name
+        self._lost: str | None = None
+        self._client: Any = None
+        try:
+            self._client = _connected(place)
+        except OSError as error:
+            raise ClusterUnavailable(self._address, f"its scheduler does not answer: {os_reason(error)}") from error
+        try:
+            self._client.register_plugin(isolation)
+        except Exception as error:
+            self._client.close()
+            raise ClusterUnavailable(self._address, described(error)) from error
+        self._dask = self._client.get_executor(pure=False)
+        self._pending: set[Future[Any]] = set()
+        self._closed = threading.Event()
+        threading.Thread(target=self._look_after_workers, name="cluster", daemon=True).start()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Queue a call on the cluster; raises at once what pickling it raises, RuntimeError after ``shutdown``."""
+        there = self._dask.submit(run_isolated, self._plugin, pickle.dumps((fn, args, kwargs)))
+        future: Future[T] = Future()
+        self._pending.add(there)
+        future.add_done_callback(lambda here: here.cancelled() and there.cancel())
+        there.add_done_callback(lambda done: self._settle(future, done))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more tasks and leave the cluster; its workers stay.
+
+        Tasks are waited for, or given up with ``cancel_futures`` or without ``wait``: nobody would be there to take
+        their results.
+        """
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        with suppress(Exception):  # a cluster that is gone has nothing left to cancel
+            self._dask.shutdown(wait=wait and not cancel_futures)
+        self._client.close(timeout=CONNECT_SECONDS)
+
+    def _settle(self, future: Future[T], done: Future[tuple[bool, T]]) -> None:
+        self._pending.discard(done)
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            returned, outcome = done.result()
+        except CancelledError:
+            future.set_exception(ClusterUnavailable(self._address, self._lost or "its scheduler gave the task up"))
+        except Exception as error:  # noqa: BLE001 - of Dask's, which are many: the task's own come as outcomes
+            future.set_exception(ClusterUnavailable(self._address, described(error)))
+        else:
+            _set(future, outcome, returned=returned)
+
+    def _look_after_workers(self) -> None:
+        """Give the tasks up when nobody has been there to do them for long; Dask itself would wait for ever."""
+        last_seen = time.monotonic()
+        while not self._closed.wait(LOOK_SECONDS):
+            if self._has_workers() or not self._pending:
+                last_seen = time.monotonic()
+            elif time.monotonic() - last_seen > WITHOUT_WORKERS_SECONDS:
+                self._lost = f"it has had no workers for {WITHOUT_WORKERS_SECONDS:g} s"
+                for future in list(self._pending):
+                    future.cancel()
+
+    def _has_workers(self) -> bool:
+        try:
+            return bool(self._client.ncores())
+        except Exception:  # noqa: BLE001 - a scheduler that does not answer fails the tasks by itself
+            return False
+
+
+def _connected(place: str) -> Client:
+    if not logger.isEnabledFor(logging.DEBUG):
+        for name in ("distributed", "distributed.client"):  # what they report arrives here as an exception too
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+    host, _, port = place.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()  # Dask would try in vain for long
+    return Client(f"tcp://{place}", timeout=CONNECT_SECONDS, set_as_default=False, name="dam")  # type: ignore[no-untyped-call]  # distributed leaves it untyped
+
+
+def _set[R](future: Future[R], outcome: Any, *, returned: bool) -> None:
+    if returned:
+        future.set_result(outcome)
+    else:
+        future.set_exception(outcome)

@@ -1,0 +1,143 @@
+"""What only a process of its own shows: streams that close, signals, a terminal, and what is imported."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli_process import PROGRAM, DamProgram
+
+HEAVY = {"PIL", "numpy", "alembic", "av", "hachoir", "imagehash", "scipy", "rich", "distributed", "psycopg"}
+IMPORTED = "import sys; from dam.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+
+
+@pytest.fixture
+def dam(sqlite_url: str, schema: None, tmp_path: Path) -> DamProgram:
+    """Return the program on a SQLite database: none of this depends on the kind."""
+    return DamProgram(sqlite_url, tmp_path / "storage")
+
+
+@pytest.fixture
+def environment(dam: DamProgram) -> dict[str, str]:
+    """Return the environment of the program's processes."""
+    return {**os.environ, "DATABASE_URL": dam.url, "DAM_STORAGE_PATH": str(dam.storage)}
+
+
+def _imported(*arguments: str, env: dict[str, str]) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED, *arguments], env=env, check=True, capture_output=True, text=True
+    )
+    return {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()}
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_and_version_import_nothing_heavy(environment: dict[str, str], option: str) -> None:
+    assert not _imported(option, env=environment) & (HEAVY | {"sqlalchemy", "pydantic", "asyncio"})
+
+
+def test_looking_for_a_hash_imports_neither_decoders_nor_migrations(environment: dict[str, str]) -> None:
+    assert not _imported("find-file-by-hash", "0" * 64, env=environment) & HEAVY
+
+
+def test_the_module_is_the_program_too(environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "dam.cli", "query-assets-placeholder"]
+    assert subprocess.run(command, env=environment, check=False).returncode == 1
+
+
+def _filled(dam: DamProgram, tmp_path: Path, count: int) -> Path:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"{number:04}.txt").write_text(str(number))
+    return folder
+
+
+def test_a_reader_that_leaves_ends_the_program_quietly(dam: DamProgram, tmp_path: Path) -> None:
+    dam.run("add-asset", "--defer", _filled(dam, tmp_path, 500))
+    with dam.start("query-assets-placeholder", "--limit", "100000") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.wait() == 141
+        assert process.stderr.read() == ""
+
+
+def test_results_that_can_t_be_written_are_an_error(
+    dam: DamProgram, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text("content")
+    dam.run("add-asset", "--defer", note)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [PROGRAM, "find-file-by-hash", "--file", note],
+            env=environment,
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "Error: the output can't be written: No space left on device\n"
+
+
+def test_closed_streams_do_no_harm(dam: DamProgram, tmp_path: Path, environment: dict[str, str]) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text("content")
+    command: list[str | Path] = ["/bin/sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', PROGRAM]
+    for arguments in (["add-asset"], ["find-file-by-hash", "--file"]):
+        assert subprocess.run([*command, *arguments, note], env=environment, check=False).returncode == 0
+
+
+def test_an_interrupt_is_one_line_and_the_next_run_completes(dam: DamProgram, tmp_path: Path) -> None:
+    folder = _filled(dam, tmp_path, 3000)
+    with dam.start("add-asset", "--json", folder) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert re.fullmatch(r"Note: .*\nInterrupted\. .*\n", errors), errors
+    again = dam.json_lines("add-asset", folder)[-1]["summary"]
+    assert (again["found"], again["failed"]) == (3000, 0)
+
+
+def test_a_terminal_shows_progress_and_a_pipe_does_not(
+    dam: DamProgram, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    folder = _filled(dam, tmp_path, 2000)
+    terminal, program_s_end = pty.openpty()
+    command: list[str | Path] = [PROGRAM, "add-asset", "--defer", "-r", folder]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=program_s_end) as process:
+        os.close(program_s_end)
+        shown = _read_all(terminal)
+        assert process.stdout is not None
+        printed = process.stdout.read()
+    assert re.search(rb"[\d,]+ of 2,000 files, [\d,.]+/s, \d+:\d\d left", shown), shown
+    assert printed == b"2,000 files found: 2,000 added, 0 linked, 0 unchanged, 0 skipped, 0 failed.\n"
+    assert dam.run("add-asset", "-r", folder).stderr == ""
+
+
+def _read_all(terminal: int) -> bytes:
+    shown = b""
+    try:
+        while part := os.read(terminal, 65536):
+            shown += part
+    except OSError:  # what Linux says when the other end closes
+        pass
+    os.close(terminal)
+    return shown
+
+
+def test_logs_go_to_stderr_and_are_escaped(dam: DamProgram, tmp_path: Path) -> None:
+    missing = tmp_path / "missing\x1b[31m"
+    done = dam.run("find-file-by-hash", "0" * 64, env={"DAM_LOG_LEVEL": "DEBUG"})
+    assert done.returncode == 1
+    assert done.stdout == ""
+    wrong = dam.run("--world", str(missing), "list-failures", env={"DAM_LOG_LEVEL": "DEBUG"})
+    assert "\x1b" not in wrong.stderr
