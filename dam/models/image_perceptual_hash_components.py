@@ -19,7 +19,8 @@ class ImagePerceptualHashComponent(SingleComponent, kw_only=True, eq=False):
     """64 bits of a picture as displayed, as the ImageHash library gives them, the first bit first.
 
     Each of the four 16-bit bands has an index, by which near hashes are found without reading the table: the index
-    holds the whole hash and the entity.
+    holds the whole hash and the entity. (On PostgreSQL the entity is INCLUDEd by the migration alone: naming that option
+    here would load PostgreSQL's dialect into every start of the program.)
     """
 
     __abstract__ = True
@@ -31,13 +32,7 @@ class ImagePerceptualHashComponent(SingleComponent, kw_only=True, eq=False):
     def __table_args__(cls) -> tuple[SchemaItem, ...]:
         """Return the length check and the four band indexes."""
         bands = (
-            Index(
-                f"ix_{cls.__tablename__}_band_{band}",
-                band_expression(band),
-                "hash_value",
-                postgresql_include=["entity_id"],  # SQLite's indexes hold the primary key anyway
-            )
-            for band in range(BANDS)
+            Index(f"ix_{cls.__tablename__}_band_{band}", band_expression(band), "hash_value") for band in range(BANDS)
         )
         return (CheckConstraint("length(hash_value) = 8", name="length"), *bands)
 
