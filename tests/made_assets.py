@@ -25,7 +25,7 @@ def made_assets(database: Database, folder: Path, count: int, *, side: int = 64)
     paths = _pictures(folder, side)
     with database.session() as session:
         for numbers in batched(range(count), BATCH):
-            asset_service.record_files(session, [_file(paths[number % len(paths)], number) for number in numbers])
+            asset_service.record_files(session, [made_file(paths[number % len(paths)], number) for number in numbers])
             session.commit()
     return paths
 
@@ -37,7 +37,8 @@ def _pictures(folder: Path, side: int) -> Sequence[Path]:
     return paths
 
 
-def _file(path: Path, number: int) -> ImportedFile:
+def made_file(path: Path, number: int) -> ImportedFile:
+    """Return what an import would say of file ``number``, whose bytes are those at ``path``."""
     return ImportedFile(
         path=f"/made/{number}.png",
         filename=f"{number}.png",

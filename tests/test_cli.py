@@ -51,6 +51,12 @@ def program(
 
 
 @pytest.fixture
+def alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Program:
+    """Return the program for what has nothing to do with a database; its own would be in the test's home."""
+    return Program(capsys, tmp_path / "storage")
+
+
+@pytest.fixture
 def cli(program: Program, schema: None) -> Program:
     """Return the program on a database with the schema."""
     return program
@@ -95,22 +101,22 @@ def _summary(**counts: int) -> dict[str, dict[str, int]]:
 # --- the program as a whole
 
 
-def test_version_is_that_of_the_package(program: Program) -> None:
-    done = program("--version")
+def test_version_is_that_of_the_package(alone: Program) -> None:
+    done = alone("--version")
     assert (done.status, done.err) == (0, "")
     assert re.fullmatch(r"dam-cli \d+\.\d+\.\d+\n", done.out)
 
 
-def test_help_lists_the_commands_but_not_the_hidden_one(program: Program) -> None:
-    done = program("--help")
+def test_help_lists_the_commands_but_not_the_hidden_one(alone: Program) -> None:
+    done = alone("--help")
     assert done.status == 0
     for name in ("setup-db", "add-asset", "find-file-by-hash", "find-similar-images", "process-pending"):
         assert name in done.out
     assert "placeholder" not in done.out
 
 
-def test_without_a_command_the_help_goes_to_stderr(program: Program) -> None:
-    done = program()
+def test_without_a_command_the_help_goes_to_stderr(alone: Program) -> None:
+    done = alone()
     assert (done.status, done.out) == (2, "")
     assert "add-asset" in done.err
 
@@ -168,10 +174,10 @@ def test_wrong_usage_is_one_line_and_touches_no_database(
     ],
 )
 def test_a_wrong_setting_is_one_line_without_its_value(
-    program: Program, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    alone: Program, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    done = program("list-failures")
+    done = alone("list-failures")
     assert done.status == 2
     assert done.is_one_error_line, done
     assert "sesame" not in done.err

@@ -109,7 +109,8 @@ def test_migrations_make_what_the_models_say_to_the_letter(database: Database) -
     with database.engine.begin() as connection:
         metadata.drop_all(connection)
         metadata.create_all(connection)
-    assert migrated == _schema(database)
+    included = "" if database.is_sqlite else " INCLUDE (entity_id)"  # which the models leave to the migration
+    assert migrated == {name: sql + included * ("_band_" in name) for name, sql in _schema(database).items()}
 
 
 def test_the_indexes_that_alembic_cannot_compare_are_there(database: Database) -> None:

@@ -14,57 +14,66 @@ CLEAR_LINE = "\r\x1b[K"
 class Progress:
     """Counts what is done, and shows it with the rate and, once the total is known, the time left.
 
-    ``find_total`` runs in a thread of its own, so that nothing waits for it. Lines that are printed meanwhile go
-    through ``above``.
+    ``find_total`` runs in a thread of its own, so that nothing waits for it. When all is done but the command still
+    runs, ``afterwards`` says what is left, if anything. Lines that are printed meanwhile go through ``above``.
     """
 
-    def __init__(self, noun: str, find_total: Callable[[], int]) -> None:
+    def __init__(self, noun: str, find_total: Callable[[], int], *, afterwards: Callable[[], str] = lambda: "") -> None:
         self._noun = noun
         self._find_total = find_total
-        self.is_shown = sys.stderr is not None and sys.stderr.isatty()
+        self._afterwards = afterwards
         self._done = 0
         self._total: int | None = None
-        self._started = self._drawn = time.monotonic()
+        self._started = time.monotonic()
+        self._ended = threading.Event()
+        self._line = threading.Lock()
+        self.is_shown = sys.stderr is not None and sys.stderr.isatty()
 
     def __enter__(self) -> Self:
         if self.is_shown:
             threading.Thread(target=self._count, name="counting", daemon=True).start()
+            threading.Thread(target=self._redraw, name="progress", daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._clear()
+        self._ended.set()
+        with self._line:
+            self._write("")
 
     def advance(self, count: int = 1) -> None:
         """Say that so many more are done."""
-        self.reach(self._done + count)
+        self._done += count
 
     def reach(self, done: int) -> None:
         """Say that so many are done in all."""
         self._done = done
-        now = time.monotonic()
-        if self.is_shown and now - self._drawn >= REDRAW_SECONDS:
-            self._drawn = now
-            sys.stderr.write(CLEAR_LINE + state(self._noun, done, self._total, now - self._started))
-            sys.stderr.flush()
 
     def above[T](self, print_line: Callable[[T], object], text: T) -> None:
-        """Print a line where the progress stood, which is drawn again below it."""
-        self._clear()
-        print_line(text)
+        """Print a line where the progress stands, which is drawn again below it."""
+        with self._line:
+            self._write("")
+            print_line(text)
 
-    def _clear(self) -> None:
+    def _redraw(self) -> None:
+        while not self._ended.wait(REDRAW_SECONDS):
+            text = self._text()
+            with self._line:
+                if not self._ended.is_set():
+                    self._write(text)
+
+    def _text(self) -> str:
+        remark = self._afterwards() if self._done == self._total else ""
+        return remark or state(self._noun, self._done, self._total, time.monotonic() - self._started)
+
+    def _write(self, text: str) -> None:
         if self.is_shown:
-            sys.stderr.write(CLEAR_LINE)
+            sys.stderr.write(CLEAR_LINE + text)
             sys.stderr.flush()
-            self._drawn = 0.0
 
     def _count(self) -> None:
-        try:
-            self._total = self._find_total()
-        except OSError:
-            self._total = None  # the work itself will say what is wrong
+        self._total = self._find_total()
 
 
 def state(noun: str, done: int, total: int | None, seconds: float) -> str:

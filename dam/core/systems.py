@@ -149,7 +149,7 @@ class WorldScheduler:
             try:
                 return await self._handle(event, handlers)
             except EventHandlingError as error:
-                if not patience.forgives(error.original_exception):
+                if not await patience.forgives(error.original_exception):
                     raise
 
     def is_idle(self, stage: SystemStage) -> bool:
@@ -244,7 +244,7 @@ class WorldScheduler:
             await self._work_on(plan, marker, chunk)
             patience.renew()
         except DBAPIError as error:
-            if not patience.forgives(error):
+            if not await patience.forgives(error):
                 raise
 
     async def _work_on(self, plan: Plan, marker: type[MarkerComponent], chunk: _Chunk) -> None:

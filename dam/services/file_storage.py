@@ -22,7 +22,7 @@ from dam.core.file_operations import FileOperationsResource
 from dam.services.content_id import ContentId
 from dam.services.publication import DAMAGED_FOLDER, Outcome, Publication, Published, drop, object_path
 from dam.services.source_reading import digest_object
-from dam.services.staging import StagedFile, Stager, StagingFolder
+from dam.services.staging import OBJECT_TIME_NS, StagedFile, Stager, StagingFolder
 
 __all__ = [
     "ContentId",
@@ -72,7 +72,7 @@ class FileStorage(Protocol):
         """Drop a staged file that is not wanted. One that is gone is no matter."""
 
     def contains(self, content_id: ContentId, size: int) -> bool:
-        """Say whether there is an object of this name and length in bytes. Does not read it."""
+        """Say whether there is an object of this name and length in bytes, as far as that shows without reading it."""
 
     def check(self, content_id: ContentId, size: int) -> ObjectState:
         """Read an object whole and compare it with its name and length in bytes."""
@@ -154,9 +154,10 @@ class LocalFileStorage:
         drop(staged.temporary)
 
     def contains(self, content_id: ContentId, size: int) -> bool:
-        """Say whether there is an object of this name and length in bytes. Does not read it."""
+        """Say whether there is an object of this name and length, and nobody wrote to it since. Does not read it."""
         with suppress(OSError):
-            return os.stat(object_path(self._root, content_id)).st_size == size
+            found = os.stat(object_path(self._root, content_id))
+            return found.st_size == size and found.st_mtime_ns == OBJECT_TIME_NS
         return False
 
     def check(self, content_id: ContentId, size: int) -> ObjectState:

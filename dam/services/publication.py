@@ -1,6 +1,6 @@
 """Staged files become objects, in batches: synced, renamed without overwriting, their folders synced."""
 
-# ruff: noqa: PTH105, PTH108, PTH119, PTH120 - as in file_operations
+# ruff: noqa: PTH105, PTH108, PTH116, PTH119, PTH120 - as in file_operations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +13,7 @@ from secrets import token_hex
 from dam.core.exceptions import NotARegularFile, ObjectNotStored
 from dam.core.file_operations import FileOperationsResource, make_folder_entry
 from dam.services.content_id import ContentId
-from dam.services.staging import StagedFile
+from dam.services.staging import OBJECT_TIME_NS, StagedFile
 
 DAMAGED_FOLDER = "damaged"
 _SYNCS_AT_ONCE = 8
@@ -79,6 +79,7 @@ class Publication:
     def _beside(self, temporary: str, final: str) -> Outcome:
         """Keep the object that is there when it has the bytes that were just read, or else put it aside."""
         if self._is_same(temporary, final):
+            _stamp(final)
             os.unlink(temporary)
             return Outcome.PRESENT
         self._put_aside(final)
@@ -148,6 +149,13 @@ def drop(temporary: str) -> None:
     """Remove a temporary file if that can be done; the next run clears what is left."""
     with suppress(OSError):
         os.unlink(temporary)
+
+
+def _stamp(final: str) -> None:
+    """Give an object that proved right the time of objects again, if it lost that and we may."""
+    with suppress(OSError):
+        if os.stat(final).st_mtime_ns != OBJECT_TIME_NS:
+            os.utime(final, ns=(OBJECT_TIME_NS, OBJECT_TIME_NS))
 
 
 def _number(content_id: ContentId) -> int:

@@ -110,7 +110,7 @@ def test_an_interrupt_is_one_line_and_the_next_run_completes(dam: DamProgram, tm
 def test_a_terminal_shows_progress_and_a_pipe_does_not(
     dam: DamProgram, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    folder = _filled(dam, tmp_path, 2000)
+    folder = _filled(dam, tmp_path, 2000)  # enough to last until the line is drawn
     terminal, program_s_end = pty.openpty()
     command: list[str | Path] = [PROGRAM, "add-asset", "--defer", "-r", folder]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=program_s_end) as process:

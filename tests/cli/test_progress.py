@@ -1,6 +1,7 @@
 """The line that says how far a long command is."""
 
 import io
+import time
 
 import pytest
 
@@ -26,17 +27,35 @@ class _Terminal(io.StringIO):
         return True
 
 
-def test_on_a_terminal_the_line_is_drawn_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+def _use_terminal(monkeypatch: pytest.MonkeyPatch) -> _Terminal:
+    """Put a terminal in the place of stderr; a fixture could not, because pytest puts its own there after it."""
     terminal = _Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
-    monkeypatch.setattr("dam.cli.progress.REDRAW_SECONDS", 0)
+    return terminal
+
+
+def _wait_for(text: str, terminal: _Terminal) -> None:
+    deadline = time.monotonic() + 20
+    while text not in terminal.getvalue():
+        assert time.monotonic() < deadline, terminal.getvalue()
+        time.sleep(0.01)
+
+
+def test_on_a_terminal_the_line_is_drawn_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = _use_terminal(monkeypatch)
     with Progress("files", lambda: 2) as progress:
         progress.advance()
-        progress.above(lambda line: terminal.write(f"{line}\n"), "a note")
-    written = terminal.getvalue()
-    assert "1 of 2 files" in written or "1 files" in written
-    assert "\r\x1b[Ka note\n" in written
-    assert written.endswith("\r\x1b[K")
+        _wait_for("1 of 2 files", terminal)
+        progress.above(terminal.write, "a note\n")
+    assert "\r\x1b[Ka note\n" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\r\x1b[K")
+
+
+def test_when_all_is_done_it_says_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = _use_terminal(monkeypatch)
+    with Progress("files", lambda: 1, afterwards=lambda: "tidying up") as progress:
+        progress.reach(1)
+        _wait_for("tidying up", terminal)
 
 
 def test_in_a_pipe_there_is_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

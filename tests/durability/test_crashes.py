@@ -42,7 +42,7 @@ def kill_again_and_again(dam: DamProgram, tree: Path, kills: int, seed: int) -> 
         invariant.assert_holds(dam)
     assert -signal.SIGKILL in statuses
 
-    done = processes.run(dam, "add-asset", "-r", "--json", tree)
+    done = processes.run_here(dam, "add-asset", "-r", "--json", tree)
 
     assert (done.status, done.err) == (0, "")
     assert trees.balance(done.documents)["found"] == sum(1 for each in before.values() if stat.S_ISREG(each.mode))
@@ -69,7 +69,7 @@ def test_ctrl_c_ends_with_one_line_and_status_130(dam: DamProgram, tree: Path, a
         assert ended.status == 130
         assert ended.has_one_line_on_stderr, ended.err
     invariant.assert_holds(dam)
-    assert processes.run(dam, "add-asset", "-r", tree).status == 0
+    assert processes.run_here(dam, "add-asset", "-r", tree).status == 0
     invariant.assert_complete(dam)
 
 
@@ -79,7 +79,7 @@ def test_sigterm_ends_it_and_the_next_run_completes(dam: DamProgram, tree: Path)
     assert ended.status in {-signal.SIGTERM, 128 + signal.SIGTERM, 0}
     assert "Traceback" not in ended.err
     invariant.assert_holds(dam)
-    assert processes.run(dam, "add-asset", "-r", tree).status == 0
+    assert processes.run_here(dam, "add-asset", "-r", tree).status == 0
     invariant.assert_complete(dam)
 
 
@@ -95,5 +95,5 @@ def test_when_nobody_reads_the_output_any_more_it_ends_quietly(dam: DamProgram, 
 
     assert process.returncode == 128 + signal.SIGPIPE
     invariant.assert_holds(dam)
-    assert processes.run(dam, "add-asset", "-r", tree).status == 0
+    assert processes.run_here(dam, "add-asset", "-r", tree).status == 0
     invariant.assert_complete(dam)

@@ -26,7 +26,7 @@ def tree(tmp_path: Path) -> Path:
 def in_use(dam: DamProgram, tmp_path: Path) -> DamProgram:
     """Return the program with a storage that has an object, so that what fails is the work and not its beginning."""
     (tmp_path / "first").write_text("first")
-    assert processes.run(dam, "add-asset", tmp_path / "first").status == 0
+    assert processes.run_here(dam, "add-asset", "--defer", tmp_path / "first").status == 0
     return dam
 
 
@@ -35,7 +35,7 @@ def add(dam: DamProgram, path: Path, before: Sequence[str] = ()) -> Ended:
 
 
 def assert_completes(dam: DamProgram, tree: Path) -> None:
-    done = add(dam, tree)
+    done = processes.run_here(dam, "add-asset", "-r", "--json", "--defer", tree)
     assert (done.status, done.err) == (0, "")
     assert trees.balance(done.documents)["failed"] == 0
     invariant.assert_complete(dam)
@@ -72,8 +72,8 @@ def test_what_the_disk_refuses_is_that_files_failure(in_use: DamProgram, tree: P
 @SQLITE
 def test_a_write_that_fails_is_that_files_failure(in_use: DamProgram, tree: Path) -> None:
     # The thread that reads writes a file at a time; the one that prints writes only two lines.
-    command = ["add-asset", "-r", "--defer", tree]
-    ended = processes.run(in_use, *command, before=with_fault("write:error=EDQUOT:when=5"))
+    fault = with_fault("write:error=EDQUOT:when=5")
+    ended = processes.run(in_use, "add-asset", "-r", "--defer", tree, before=fault)
 
     assert (ended.status, ended.out) == (
         1,
@@ -166,7 +166,7 @@ def test_a_full_disk_fails_the_files_that_do_not_fit(dam: DamProgram, tmp_path: 
 @SQLITE
 def test_a_disk_that_turned_read_only_is_said_and_nothing_is_lost(dam: DamProgram, tree: Path) -> None:
     with small_disk(dam.storage, kilobytes=4000):
-        assert add(dam, tree / "00" / "0000.bin").status == 0
+        assert processes.run_here(dam, "add-asset", "--defer", tree / "00" / "0000.bin").status == 0
         mount("-o", "remount,ro", dam.storage)
 
         ended = add(dam, tree)
@@ -218,8 +218,8 @@ def test_a_storage_that_is_not_mounted_is_an_error_before_anything_is_written(
     in_use.storage.rename(tmp_path / "unmounted")
     before = rows(in_use)
 
-    for command in (["add-asset", "-r", tree], ["verify-storage"], ["verify-storage", "--repair"]):
-        ended = processes.run(in_use, *command)
+    for command in ("add-asset", tree), ("verify-storage",), ("verify-storage", "--repair"):
+        ended = processes.run_here(in_use, *command)
         assert ended.status == 2
         assert ended.has_one_line_on_stderr
         assert "is missing although the database knows objects" in ended.err

@@ -2,14 +2,18 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
 
 from dam.cli import output, program
 from dam.cli.border import ExitStatus, UnusableInput
 from dam.cli.progress import Progress
 from dam.cli.working_world import open_world
+from dam.core.components_markers import NeedsMetadataExtractionComponent
 from dam.core.exceptions import os_reason
 from dam.core.world import World
 from dam.services import failure_service, ingestion
@@ -58,7 +62,13 @@ def _ingest(world: World, paths: Sequence[str], how: Options, shown: Callable[[O
     def total() -> int:
         return sum(1 for path in paths for _ in walk(path, recursive=how.recursive, own=OwnFiles()))
 
-    with Progress("files", total) as progress:
+    def afterwards() -> str:
+        with suppress(DBAPIError), world.reading() as session:
+            waiting = failure_service.waiting(session, NeedsMetadataExtractionComponent)
+            return f"{output.counted(waiting, 'asset')} whose facts are still to be read" if waiting else ""
+        return ""
+
+    with Progress("files", total, afterwards=afterwards) as progress:
 
         def tell(outcome: Outcome) -> None:
             progress.advance()
