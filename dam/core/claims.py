@@ -15,7 +15,8 @@ from dam.core.components_markers import MarkerComponent
 from dam.core.database import Database
 
 POLL_SECONDS = 0.05
-SHARES = 16
+SHARES = 8
+FEWEST = 8
 
 
 def claim(session: Session, marker: type[MarkerComponent], *, after: int, limit: int) -> dict[int, int]:
@@ -37,12 +38,13 @@ def claim(session: Session, marker: type[MarkerComponent], *, after: int, limit:
 def fair_share(session: Session, marker: type[MarkerComponent], *, after: int, most: int) -> int:
     """Return how many to claim at once: ``most``, and less towards the end of the queue.
 
-    A 16th of what stands there, claimed or not, so that the last marks are divided among all workers and none of them
-    keeps the others waiting for long. No more marks are counted than it takes to say ``most``.
+    An 8th of what stands there, claimed or not, so that the last marks are divided among all workers and none keeps the
+    others waiting for long; but 8, if that many are allowed, since a chunk costs as much as several of its entities. No
+    more marks are counted than it takes to say ``most``.
     """
     standing = select(marker.entity_id).where(marker.entity_id > after).limit(most * SHARES).subquery()
     counted = session.scalar(select(func.count()).select_from(standing)) or 0
-    return max(1, -(-counted // SHARES))
+    return max(min(most, FEWEST), -(-counted // SHARES))
 
 
 def clear(session: Session, marker: type[MarkerComponent], claimed: Mapping[int, int]) -> None:

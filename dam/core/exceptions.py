@@ -230,6 +230,13 @@ class SourceUnreadable(DamError):
         return f"can't be read: {os_reason(self.cause)}"
 
 
+class ReadingStopped(DamError):
+    """A file was not read to its end because nobody wants to know any more."""
+
+    def __str__(self) -> str:
+        return "reading it was stopped"
+
+
 class SourceChanged(DamError):
     """A source file was written to each time it was read, so that no content can be said to be its own."""
 

@@ -189,19 +189,23 @@ class WorldScheduler:
 
     async def _drain_once(self, known: _Registered, marker: type[MarkerComponent], patience: Patience) -> bool:
         """Work once through all marks that stand now, in order of id; say whether there were any."""
-        in_flight = asyncio.Semaphore(self._chunks_in_flight(known.plan))
+        most = self._chunks_in_flight(known.plan)
         last = -1
         errors: Sequence[BaseException] = ()
         try:
             async with asyncio.TaskGroup() as tasks:
+                working: set[asyncio.Task[None]] = set()
                 while True:
-                    await in_flight.acquire()
+                    if len(working) == most:
+                        _, working = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
                     chunk = self._claim(marker, after=last, limit=known.declaration.chunk_size)
-                    if chunk is None:
+                    if chunk is not None:
+                        last = max(chunk.claimed)
+                        working.add(self._start(tasks, self._work(known.plan, marker, chunk, patience), chunk))
+                    elif working:  # while the last chunks are under way, somebody may mark more
+                        _, working = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+                    else:
                         break
-                    last = max(chunk.claimed)
-                    task = self._start(tasks, self._work(known.plan, marker, chunk, patience), chunk)
-                    task.add_done_callback(lambda _: in_flight.release())
         except BaseExceptionGroup as group:
             errors = group.exceptions
         if errors:

@@ -19,8 +19,8 @@ class ImagePerceptualHashComponent(SingleComponent, kw_only=True, eq=False):
     """64 bits of a picture as displayed, as the ImageHash library gives them, the first bit first.
 
     Each of the four 16-bit bands has an index, by which near hashes are found without reading the table: the index
-    holds the whole hash and the entity. (On PostgreSQL the entity is INCLUDEd by the migration alone: naming that option
-    here would load PostgreSQL's dialect into every start of the program.)
+    holds the whole hash and the entity. (On PostgreSQL the migration alone INCLUDEs the entity: naming that option here
+    would load PostgreSQL's dialect into every start of the program.)
     """
 
     __abstract__ = True

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from dam.core.exceptions import NotARegularFile, os_reason
+from dam.core.exceptions import NotARegularFile, ReadingStopped, os_reason
 from dam.core.file_operations import FileOperationsResource
 from dam.services.content_id import ContentId
 from dam.services.file_storage import FileStorage
@@ -23,10 +23,6 @@ class Verdict:
     problem: Problem | None = None
     detail: str | None = None
     size_bytes: int = 0
-
-
-class ReadingStopped(Exception):
-    """Nobody waits for the verdict any more."""
 
 
 def judge(

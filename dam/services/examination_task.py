@@ -17,6 +17,11 @@ class ExaminationTask:
     max_pixels: int
 
 
+def warm_up() -> None:
+    """Import what the first task would otherwise wait for."""
+    from dam.services import examination  # noqa: F401 - importing it is the point
+
+
 def run(task: ExaminationTask) -> Facts:
     """Examine the file here and now. A file that can't be opened is a problem of that file."""
     from dam.services import examination

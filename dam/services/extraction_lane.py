@@ -8,6 +8,7 @@ from typing import Self
 
 from dam.core.stages import SystemStage
 from dam.core.world import World
+from dam.services import examination_task
 
 
 class ExtractionLane:
@@ -21,8 +22,15 @@ class ExtractionLane:
         self._world = world
         self._woken = threading.Event()
         self._closing = False
+        self._prepared = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="extraction", daemon=True)
+
+    def prepare(self) -> None:
+        """Have a worker process started, because there will be work; what it is asked comes to nothing."""
+        if not self._prepared and self._world.resources.has(Executor):
+            self._prepared = True
+            self._world.resources.get(Executor).submit(examination_task.warm_up)
 
     def wake(self) -> None:
         """Say that there are new marks; raises what went wrong in an earlier run."""

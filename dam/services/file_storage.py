@@ -3,7 +3,7 @@
 # ruff: noqa: PTH100, PTH112, PTH116, PTH123 - as in file_operations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
@@ -21,7 +21,7 @@ from dam.core.exceptions import (
 from dam.core.file_operations import FileOperationsResource
 from dam.services.content_id import ContentId
 from dam.services.publication import DAMAGED_FOLDER, Outcome, Publication, Published, drop, object_path
-from dam.services.source_reading import digest_object
+from dam.services.source_reading import digest_object, never
 from dam.services.staging import OBJECT_TIME_NS, StagedFile, Stager, StagingFolder
 
 __all__ = [
@@ -59,10 +59,11 @@ class FileStorage(Protocol):
     def close(self) -> None:
         """Drop what was staged and not published."""
 
-    def stage(self, source: int | str | Path) -> StagedFile:
+    def stage(self, source: int | str | Path, is_stopped: Callable[[], bool] = never) -> StagedFile:
         """Read a source, by path or descriptor, to where it can be published from.
 
-        May be called by several threads. Raises NotARegularFile, SourceUnreadable, SourceChanged and ObjectNotStored.
+        May be called by several threads. Raises NotARegularFile, SourceUnreadable, SourceChanged, ObjectNotStored, and
+        ReadingStopped soon after ``is_stopped`` says so.
         """
 
     def publish(self, batch: Sequence[StagedFile]) -> list[Published | ObjectNotStored]:
@@ -137,9 +138,9 @@ class LocalFileStorage:
         """
         return self._staging.stager()
 
-    def stage(self, source: int | str | Path) -> StagedFile:
+    def stage(self, source: int | str | Path, is_stopped: Callable[[], bool] = never) -> StagedFile:
         """Read a source, by path or descriptor, into a temporary file; see ``Stager.stage``."""
-        return self.stager().stage(source)
+        return self.stager().stage(source, is_stopped)
 
     def publish(self, batch: Sequence[StagedFile]) -> list[Published | ObjectNotStored]:
         """Make staged files objects: sync each, then rename all, then sync each folder once.

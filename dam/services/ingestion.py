@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,6 +33,7 @@ READ_TOGETHER = 16
 READ_TOGETHER_BYTES = 1 << 20
 FILES_UNDER_WAY = 1024
 RECORDED_TOGETHER = 512
+RECORDED_FIRST = 32  # the first batches are small, so that the first facts are being read soon
 RECORDED_TOGETHER_BYTES = 64 << 20
 
 
@@ -92,7 +94,7 @@ def ingest(
         nullcontext() if options.defer else ExtractionLane(world) as lane,
         asyncio.Runner() as runner,
     ):
-        pipeline = _Pipeline(world, options, readers, runner, on_outcome, lane.wake if lane else lambda: None)
+        pipeline = _Pipeline(world, options, readers, runner, on_outcome, lane)
         try:
             for entries in batched(_walk(world, paths, recursive=options.recursive), LOOKED_UP_TOGETHER):
                 pipeline.take(entries)
@@ -120,21 +122,23 @@ class _Pipeline:
         readers: ThreadPoolExecutor,
         runner: asyncio.Runner,
         on_outcome: Callable[[Outcome], None],
-        on_recorded: Callable[[], None],
+        lane: ExtractionLane | None,
     ) -> None:
         self._world = world
         self._options = options
         self._readers = readers
         self._runner = runner
         self._on_outcome = on_outcome
-        self._on_recorded = on_recorded
+        self._lane = lane
         self._storage = world.resources.get(FileStorage)  # type: ignore[type-abstract]  # an interface is a key too
         self._files = world.resources.get(FileOperationsResource)
+        self._stopped = threading.Event()
         self._counts: Counter[Status] = Counter()
         self._under_way: deque[tuple[int, Future[list[_Read | Outcome]]]] = deque()
         self._files_under_way = 0
         self._batch: list[_Read] = []
         self._batch_bytes = 0
+        self._batch_limit = RECORDED_FIRST
 
     def take(self, entries: Sequence[WalkEntry]) -> None:
         """Take the next paths of the walk."""
@@ -153,6 +157,7 @@ class _Pipeline:
 
     def abandon(self) -> None:
         """Give back what is still under way, when something went wrong."""
+        self._stopped.set()
         for _, future in self._under_way:
             future.cancel()
         read = [one for _, future in self._under_way if not future.cancelled() for one in future.result()]
@@ -205,19 +210,23 @@ class _Pipeline:
                 continue
             self._batch.append(one)
             self._batch_bytes += one.file.size_bytes
-        if len(self._batch) >= RECORDED_TOGETHER or self._batch_bytes >= RECORDED_TOGETHER_BYTES:
+            if one.file.has_facts and self._lane is not None:
+                self._lane.prepare()
+        if len(self._batch) >= self._batch_limit or self._batch_bytes >= RECORDED_TOGETHER_BYTES:
             self._record()
 
     def _record(self) -> None:
         """Make the batch's objects durable, and only then its rows."""
         batch, self._batch, self._batch_bytes = self._batch, [], 0
+        self._batch_limit = min(2 * self._batch_limit, RECORDED_TOGETHER)
         stored = self._store(batch)
         if not stored:
             return
         for results in self._runner.run(self._world.dispatch(FilesImported(files=stored))):
             for file, result in zip(stored, results, strict=True):
                 self._tell(_taken_in(file, Status(result.status), result.entity_id))
-        self._on_recorded()
+        if self._lane is not None:
+            self._lane.wake()
 
     def _store(self, batch: list[_Read]) -> list[ImportedFile]:
         staged = [one.staged for one in batch if one.staged is not None]
@@ -236,7 +245,7 @@ class _Pipeline:
     def _read(self, entry: WalkEntry) -> _Read | Outcome:
         try:
             if self._options.copy:
-                staged = self._storage.stage(entry.path)
+                staged = self._storage.stage(entry.path, self._stopped.is_set)
                 file = self._imported(entry.path, staged.digest)
                 return _Read(file, replace(staged, digest=replace(staged.digest, head=b"")))
             return _Read(self._imported(entry.path, self._digest(entry.path)), None)
@@ -246,7 +255,7 @@ class _Pipeline:
     def _digest(self, path: str) -> Digest:
         fd = self._files.open_regular(path)
         try:
-            return digest_file(fd, files=self._files)
+            return digest_file(fd, files=self._files, is_stopped=self._stopped.is_set)
         finally:
             os.close(fd)
 

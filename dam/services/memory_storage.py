@@ -4,7 +4,7 @@ import errno
 import io
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -14,7 +14,7 @@ from dam.core.file_operations import FileOperationsResource
 from dam.services.content_id import ContentId
 from dam.services.file_storage import ObjectState
 from dam.services.publication import Outcome, Published
-from dam.services.source_reading import digest_file, digest_object
+from dam.services.source_reading import digest_file, digest_object, never
 from dam.services.staging import StagedFile, open_source
 
 
@@ -42,13 +42,13 @@ class MemoryStorage:
         if spool is not None:
             spool.cleanup()
 
-    def stage(self, source: int | str | Path) -> StagedFile:
+    def stage(self, source: int | str | Path, is_stopped: Callable[[], bool] = never) -> StagedFile:
         """Read a source, by path or descriptor; see ``FileStorage.stage``."""
         if isinstance(source, int):
-            return self._stage(source)
+            return self._stage(source, is_stopped)
         fd = open_source(source, self._files)
         try:
-            return self._stage(fd)
+            return self._stage(fd, is_stopped)
         finally:
             os.close(fd)
 
@@ -99,9 +99,9 @@ class MemoryStorage:
         """Give nothing: memory that a dead process left is no more."""
         return iter(())
 
-    def _stage(self, source: int) -> StagedFile:
+    def _stage(self, source: int, is_stopped: Callable[[], bool]) -> StagedFile:
         with tempfile.TemporaryFile() as copy:
-            digest = digest_file(source, copy_to=copy.fileno(), files=self._files)
+            digest = digest_file(source, copy_to=copy.fileno(), files=self._files, is_stopped=is_stopped)
             copy.seek(0)
             temporary = str(next(self._numbers))
             self._staged[temporary] = copy.read()

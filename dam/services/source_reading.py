@@ -4,10 +4,11 @@ import hashlib
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from dam.core.exceptions import ObjectNotStored, SourceChanged, SourceUnreadable
+from dam.core.exceptions import ObjectNotStored, ReadingStopped, SourceChanged, SourceUnreadable
 from dam.core.file_operations import FileOperationsResource
 from dam.services.source_walk import is_trustworthy, stat_signature
 
@@ -34,14 +35,26 @@ class Digest:
     seen_stat: str | None = None
 
 
-def digest_file(fd: int, *, copy_to: int | None = None, files: FileOperationsResource | None = None) -> Digest:
+def never() -> bool:
+    """Say that reading should not stop."""
+    return False
+
+
+def digest_file(
+    fd: int,
+    *,
+    copy_to: int | None = None,
+    files: FileOperationsResource | None = None,
+    is_stopped: Callable[[], bool] = never,
+) -> Digest:
     """Read a regular file from its start, feeding SHA-256, MD5 and the copy with the same bytes.
 
     ``copy_to`` is an empty file open for reading and writing; it shares the source's blocks where the file system can
     do that, and then the clone is what is read. A file that changes while it is read is read once more. Raises
-    SourceChanged when it changes again, SourceUnreadable, and ObjectNotStored for a copy that can't be written.
+    SourceChanged when it changes again, SourceUnreadable, ObjectNotStored for a copy that can't be written, and
+    ReadingStopped soon after ``is_stopped`` says so.
     """
-    reading = _Reading(fd, copy_to, files or FileOperationsResource())
+    reading = _Reading(fd, copy_to, files or FileOperationsResource(), is_stopped)
     for _ in range(_TRIES):
         if digest := reading.once():
             return digest
@@ -51,16 +64,19 @@ def digest_file(fd: int, *, copy_to: int | None = None, files: FileOperationsRes
 
 def digest_object(fd: int) -> Digest:
     """Read a file that nobody writes to, such as a stored object. Raises SourceUnreadable."""
-    return _Pass(fd, None, FileOperationsResource()).run(_stat_of(fd).st_size)
+    return _Pass(fd, None, FileOperationsResource(), never).run(_stat_of(fd).st_size)
 
 
 class _Reading:
     """A source that others may write to, and its copy."""
 
-    def __init__(self, fd: int, copy_to: int | None, files: FileOperationsResource) -> None:
+    def __init__(
+        self, fd: int, copy_to: int | None, files: FileOperationsResource, is_stopped: Callable[[], bool]
+    ) -> None:
         self._fd = fd
         self._copy_to = copy_to
         self._files = files
+        self._is_stopped = is_stopped
 
     def once(self) -> Digest | None:
         """Read all of it; None when it changed meanwhile."""
@@ -84,20 +100,23 @@ class _Reading:
         if self._copy_to is None or before.st_size < CLONE_FROM_BYTES or not self._files.clone(self._fd, self._copy_to):
             return None
         after = _stat_of(self._fd)
-        return _Pass(self._copy_to, None, self._files).run(before.st_size), after
+        return _Pass(self._copy_to, None, self._files, self._is_stopped).run(before.st_size), after
 
     def _copied(self, before: os.stat_result) -> tuple[Digest, os.stat_result]:
-        digest = _Pass(self._fd, self._copy_to, self._files).run(before.st_size)
+        digest = _Pass(self._fd, self._copy_to, self._files, self._is_stopped).run(before.st_size)
         return digest, _stat_of(self._fd)
 
 
 class _Pass:
     """One pass over the bytes of a file, from its start to its end."""
 
-    def __init__(self, fd: int, copy_to: int | None, files: FileOperationsResource) -> None:
+    def __init__(
+        self, fd: int, copy_to: int | None, files: FileOperationsResource, is_stopped: Callable[[], bool]
+    ) -> None:
         self._fd = fd
         self._copy_to = copy_to
         self._files = files
+        self._is_stopped = is_stopped
 
     def run(self, expected_size: int) -> Digest:
         if expected_size > WHOLE_BYTES:
@@ -127,6 +146,8 @@ class _Pass:
         with ThreadPoolExecutor(1) as beside:
             blocks = _Blocks()
             while block := self._fill(blocks.next_free(), size):
+                if self._is_stopped():
+                    raise ReadingStopped
                 blocks.busy_until(beside.submit(md5.update, block))
                 sha256.update(block)
                 self._copy(block)

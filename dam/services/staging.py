@@ -5,7 +5,7 @@
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from threading import Lock
 
 from dam.core.exceptions import ObjectNotStored, SourceUnreadable
 from dam.core.file_operations import FileOperationsResource, make_folder_entry
-from dam.services.source_reading import Digest, digest_file
+from dam.services.source_reading import Digest, digest_file, never
 
 _LOCK = "lock"
 _SYNC_AT_ONCE_BYTES = 1024 * 1024
@@ -37,31 +37,32 @@ class Stager:
     folder: str
     files: FileOperationsResource = field(default_factory=FileOperationsResource)
 
-    def stage(self, source: int | str | Path) -> StagedFile:
+    def stage(self, source: int | str | Path, is_stopped: Callable[[], bool] = never) -> StagedFile:
         """Read a source, by path or by descriptor, into a temporary file that is read-only from the start.
 
-        Raises NotARegularFile, SourceUnreadable, SourceChanged and ObjectNotStored, and then leaves no file.
+        Raises NotARegularFile, SourceUnreadable, SourceChanged, ObjectNotStored, and ReadingStopped soon after
+        ``is_stopped`` says so, and then leaves no file.
         """
         if isinstance(source, int):
-            return self._stage(source)
+            return self._stage(source, is_stopped)
         fd = open_source(source, self.files)
         try:
-            return self._stage(fd)
+            return self._stage(fd, is_stopped)
         finally:
             os.close(fd)
 
-    def _stage(self, source: int) -> StagedFile:
+    def _stage(self, source: int, is_stopped: Callable[[], bool]) -> StagedFile:
         temporary, copy = self._new_file()
         try:
-            return self._filled(source, temporary, copy)
+            return self._filled(source, temporary, copy, is_stopped)
         except BaseException:
             with suppress(OSError):
                 os.unlink(temporary)
             raise
 
-    def _filled(self, source: int, temporary: str, copy: int) -> StagedFile:
+    def _filled(self, source: int, temporary: str, copy: int, is_stopped: Callable[[], bool]) -> StagedFile:
         try:
-            digest = digest_file(source, copy_to=copy, files=self.files)
+            digest = digest_file(source, copy_to=copy, files=self.files, is_stopped=is_stopped)
             synced = digest.size >= _SYNC_AT_ONCE_BYTES
             with _storing():
                 os.utime(copy, ns=(OBJECT_TIME_NS, OBJECT_TIME_NS))
