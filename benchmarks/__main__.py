@@ -28,14 +28,16 @@ def main() -> None:
         return
     sizes = ingestion.QUICK if arguments.quick else ingestion.FULL
     print(
-        f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n"
+        f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}\n"
     )
     print("| case | what | seconds (median) | files/s | ratio | to | does |\n|---|---|---|---|---|---|---|")
     for case in arguments.case or ingestion.names():
         for row in ingestion.run(case, sizes, home):
             rate = "" if row.per_second is None else f"{row.per_second:,.1f}"
             print(
-                f"| {row.case} | {row.contender} | {row.seconds:.2f} | {rate} | {row.ratio:.2f} | {row.beside} | {row.note} |"
+                f"| {row.case} | {row.contender} | {row.seconds:.2f} | {rate} | {row.ratio:.2f} | {row.beside} "
+                f"| {row.note} |"
             )
             sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""The least that could be done: programs without a database, a storage or a promise. Run as ``-m benchmarks.floors``."""
+"""The least that could be done: programs without a database or a promise. Run as ``-m benchmarks.floors``."""
 
 import hashlib
 import os

@@ -25,7 +25,10 @@ HARMLESS = (Problem.UNKNOWN, Problem.LEFTOVER)
 
 
 class Seen(NamedTuple):
-    """A file, folder or link as it was: its place on the disk, its mode, owner and times (ns), its bytes or target."""
+    """A file, folder or link as it was: its place on the disk, its mode, owner and times (ns), its bytes or target.
+
+    The time at which a link was followed is left out, because nobody can follow one without changing it.
+    """
 
     inode: int
     mode: int
@@ -87,7 +90,8 @@ def _look(path: bytes) -> Iterator[tuple[str, Seen]]:
     elif stat.S_ISDIR(found.st_mode):
         yield from _look_into(path)
     owner, changed = (found.st_uid, found.st_gid), (found.st_mtime_ns, found.st_ctime_ns)
-    yield os.fsdecode(path), Seen(found.st_ino, found.st_mode, owner, found.st_atime_ns, changed, content)
+    accessed = 0 if stat.S_ISLNK(found.st_mode) else found.st_atime_ns
+    yield os.fsdecode(path), Seen(found.st_ino, found.st_mode, owner, accessed, changed, content)
 
 
 def _look_into(path: bytes) -> Iterator[tuple[str, Seen]]:

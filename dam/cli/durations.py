@@ -6,7 +6,7 @@ from datetime import timedelta
 from dam.cli.border import UnusableInput
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_PART = re.compile(r"(\d+)([smhdw])")
+_PART = re.compile(r"([0-9]{1,9})([smhdw])")
 _LONGEST = timedelta(days=365_000)  # longer ones lead back to before the calendar begins
 
 

@@ -90,6 +90,9 @@ class FileStorage(Protocol):
     def leftovers(self) -> Iterator[str]:
         """Give the files that are no objects: what dead processes left, and what stands among the objects."""
 
+    def others_are_adding(self) -> bool:
+        """Say whether another process is adding objects, whose rows may be about to come."""
+
 
 class LocalFileStorage:
     """Objects as read-only files ``ab/cd/<SHA-256>`` in a folder; see FileStorage.
@@ -190,6 +193,10 @@ class LocalFileStorage:
         """Give the paths of what dead processes left in ``tmp``, then of strange files among the objects."""
         yield from self._staging.leftovers()
         yield from (path for path, found, _ in self._files_among_objects() if found is None)
+
+    def others_are_adding(self) -> bool:
+        """Say whether another process has a place for temporary files."""
+        return self._staging.others_are_staging()
 
     def _format(self) -> str | None:
         """Return what the marker says, None when there is none."""

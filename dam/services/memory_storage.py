@@ -99,6 +99,10 @@ class MemoryStorage:
         """Give nothing: memory that a dead process left is no more."""
         return iter(())
 
+    def others_are_adding(self) -> bool:
+        """Say no: the memory is this process's own."""
+        return False
+
     def _stage(self, source: int, is_stopped: Callable[[], bool]) -> StagedFile:
         with tempfile.TemporaryFile() as copy:
             digest = digest_file(source, copy_to=copy.fileno(), files=self._files, is_stopped=is_stopped)

@@ -121,6 +121,12 @@ class StagingFolder:
                 inside = [f"{path}/{each}" for each in _names(path) if each != _LOCK]
                 yield from inside if os.path.isdir(path) else [path]
 
+    def others_are_staging(self) -> bool:
+        """Say whether another process that is alive has a place here."""
+        own = self._stager.folder if self._stager else None
+        folders = (f"{self._parent}/{name}" for name in _names(self._parent) if name != _LOCK)
+        return any(folder != own and not _is_abandoned(folder) for folder in folders)
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold off every other process that would make or clear a staging folder; what stands there is cleared first.

@@ -18,6 +18,8 @@ from dam.services.verification_report import Finding, Problem, Summary
 
 RECORDED_TOGETHER = 1000
 RECORDED_AFTER_SECONDS = 30
+PATIENCE_SECONDS = 30.0
+LOOK_AGAIN_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,7 @@ class _Verification:
         self._counts: Counter[str] = Counter()
         self._known_wrong: set[int] = set()
         self._unknown: list[tuple[ContentId, int]] = []
+        self._patience_seconds = PATIENCE_SECONDS
         self._good: list[Subject] = []
         self._recorded = time.monotonic()
 
@@ -128,11 +131,18 @@ class _Verification:
         self._record()
 
     def judge_unknown(self) -> None:
-        """Read the objects that the database did not name, if it still does not: they may have been added just now."""
-        with self._world.reading() as session:
-            known = verification_queue.known_contents(session, [content_id for content_id, _ in self._unknown])
-        unknown = [found for found in self._unknown if found[0] not in known]
-        self._unknown = []
+        """Read the objects that the database did not name, if it still does not.
+
+        Whoever is adding objects names them soon, and is waited for, 30 seconds in all.
+        """
+        while self._unknown:
+            may_become_known = self._patience_seconds > 0 and self._storage.others_are_adding()
+            self._unknown = self._still_unknown()
+            if not may_become_known:
+                break
+            time.sleep(LOOK_AGAIN_SECONDS)
+            self._patience_seconds -= LOOK_AGAIN_SECONDS
+        unknown, self._unknown = self._unknown, []
         for (content_id, _), verdict in self._readers.map(self._judge_found, unknown):
             self._tell(
                 Finding(
@@ -148,6 +158,11 @@ class _Verification:
         counted = ("objects", "references", "due", "read", "good", "bytes_read", "repaired")
         problems = {problem: self._problems[problem] for problem in Problem}
         return Summary(problems=problems, **{name: self._counts[name] for name in counted})
+
+    def _still_unknown(self) -> list[tuple[ContentId, int]]:
+        with self._world.reading() as session:
+            known = verification_queue.known_contents(session, [content_id for content_id, _ in self._unknown])
+        return [found for found in self._unknown if found[0] not in known]
 
     def _compare(self, stored: StoredObject, found_size: int | None) -> None:
         if found_size == stored.size or self._storage.contains(stored.content_id, stored.size):

@@ -1,7 +1,5 @@
 """Systems that find out what is in a file."""
 
-
-
 from dam.core.components_markers import NeedsMetadataExtractionComponent
 from dam.core.config import WorldConfig
 from dam.core.stages import SystemStage

@@ -76,3 +76,18 @@ def test_on_sqlite_nothing_else_than_the_named_files_is_left_beside_the_database
 
     with closing(Database(sqlite_url)) as database, database.session() as session:
         asyncio.run(drain(session))
+
+
+@pytest.mark.parametrize(("marked", "share"), [(0, 8), (64, 8), (65, 9), (160, 20), (161, 20)])
+def test_a_share_is_the_less_the_less_is_left(session: Session, marked: int, share: int) -> None:
+    _marked(session, marked)
+    assert claims.fair_share(session, Marker, after=-1, most=20) == share
+
+
+def test_a_share_is_never_more_than_allowed(session: Session) -> None:
+    assert claims.fair_share(session, Marker, after=-1, most=3) == 3
+
+
+def test_marks_that_were_passed_do_not_count_for_a_share(session: Session) -> None:
+    entities = _marked(session, 160)
+    assert claims.fair_share(session, Marker, after=entities[79], most=20) == 10

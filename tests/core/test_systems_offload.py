@@ -3,21 +3,26 @@
 import asyncio
 import sqlite3
 import threading
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import pytest
 from sqlalchemy import select, text
 
 from dam.core.components_markers import NeedsMetadataExtractionComponent as Marker
 from dam.core.config import WorldConfig
-from dam.core.exceptions import StageExecutionError, TaskFailed, WorkerCrashed
+from dam.core.exceptions import StageExecutionError, TaskFailed, WorkerCrashed, WorkersUnavailable
 from dam.core.system_params import EntityFailures, MarkedEntityList, Offload, WorldSession
 from dam.core.systems import system
 from dam.core.world import World
 from dam.models import Entity, ImageDimensionsComponent
 from dam.services import ecs_service
 from tests.core.queues import STAGE, failures, fill, left, mark, work
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def _crash_on_odd(number: int) -> int:
@@ -172,3 +177,26 @@ def test_a_database_in_memory_works_on_one_chunk_at_a_time(bare_world: World) ->
     bare_world.register_system(look)
     work(bare_world)
     assert left(bare_world) == []
+
+
+class Quitter(Executor):
+    """Takes tasks and drops them, as a cluster may whose scheduler ends."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:  # noqa: ARG002 - as the base
+        future: Future[T] = Future()
+        future.cancel()
+        return future
+
+
+def test_work_that_the_executor_gives_up_is_an_error_and_keeps_the_marks(world: World) -> None:
+    @system(stage=STAGE)
+    async def look(todo: MarkedEntityList[Marker], offload: Offload) -> None:
+        await offload.map(abs, todo)
+
+    world.resources.bind(Executor).to(Quitter())
+    entities = fill(world, 4)
+    world.register_system(look)
+    with pytest.raises(StageExecutionError) as raised:
+        work(world)
+    assert isinstance(raised.value.original_exception, WorkersUnavailable)
+    assert left(world) == entities

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
 
-SIZE = 3_000_000
+SIZE = 2_000_000
 
 
 def main() -> None:

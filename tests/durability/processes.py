@@ -104,8 +104,14 @@ def without_rights_of_root() -> list[str]:
 
 def wait_until_work_begins(dam: DamProgram, process: subprocess.Popen[str]) -> None:
     """Wait until the process has a place in the storage's temporary folder, or has ended."""
-    known = set(_staging_folders(dam))
-    wait_for(lambda: process.poll() is not None or bool(set(_staging_folders(dam)) - known))
+    known = staging_folders(dam)
+    wait_for(lambda: process.poll() is not None or staging_folders(dam) != known)
+
+
+def staging_folders(dam: DamProgram) -> set[Path]:
+    """Return the places that processes have in the storage's temporary folder, dead ones too."""
+    folder = dam.storage / "tmp"
+    return {path for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -123,8 +129,3 @@ def lives(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def _staging_folders(dam: DamProgram) -> list[Path]:
-    folder = dam.storage / "tmp"
-    return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []

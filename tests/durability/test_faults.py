@@ -218,7 +218,7 @@ def test_a_storage_that_is_not_mounted_is_an_error_before_anything_is_written(
     in_use.storage.rename(tmp_path / "unmounted")
     before = rows(in_use)
 
-    for command in ("add-asset", tree), ("verify-storage",), ("verify-storage", "--repair"):
+    for command in ("add-asset", "-r", tree), ("verify-storage",), ("verify-storage", "--repair"):
         ended = processes.run_here(in_use, *command)
         assert ended.status == 2
         assert ended.has_one_line_on_stderr

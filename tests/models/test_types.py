@@ -1,5 +1,6 @@
 """Column types: what goes in comes out, whatever the operating system calls a file."""
 
+import math
 import os
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -10,7 +11,13 @@ from sqlalchemy import select
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
-from dam.models import FileLocationComponent, FilePropertiesComponent, ObjectVerificationComponent
+from dam.models import (
+    AudioPropertiesComponent,
+    DocumentPropertiesComponent,
+    FileLocationComponent,
+    FilePropertiesComponent,
+    ObjectVerificationComponent,
+)
 from dam.models.types import escape_file_name, unescape_file_name
 from dam.services import ecs_service
 
@@ -94,3 +101,27 @@ def test_a_moment_without_time_zone_is_refused(session: Session) -> None:
     naive = datetime(2024, 6, 1)  # noqa: DTZ001 - on purpose
     with pytest.raises(StatementError, match="a moment needs a time zone"):
         ecs_service.add_component(session, ObjectVerificationComponent(entity_id=entity, found_good_at=naive))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_number_that_is_none_is_refused(session: Session, value: float) -> None:
+    entity = ecs_service.create_entity(session)
+    with pytest.raises(StatementError, match="not a number that can be kept"):
+        ecs_service.merge_components(
+            session, AudioPropertiesComponent, [{"entity_id": entity, "duration_seconds": value}]
+        )
+
+
+def test_a_text_with_nul_is_refused(session: Session) -> None:
+    entity = ecs_service.create_entity(session)
+    with pytest.raises(StatementError, match="must not hold NUL"):
+        ecs_service.add_component(session, DocumentPropertiesComponent(entity_id=entity, title="a\0b"))
+
+
+def test_a_size_beyond_32_bits_is_kept(session: Session) -> None:
+    entity = ecs_service.create_entity(session)
+    huge = FilePropertiesComponent(entity_id=entity, original_filename="x", file_size_bytes=2**63 - 1)
+    ecs_service.add_component(session, huge)
+    session.expire_all()
+    [found] = ecs_service.get_components(session, entity, FilePropertiesComponent)
+    assert found.file_size_bytes == 2**63 - 1

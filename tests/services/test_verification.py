@@ -440,3 +440,23 @@ def forget_asset_of(world: World, stored: Path) -> None:
             )
         )
         session.execute(delete(Entity).where(Entity.id == entity))
+
+
+def test_an_object_of_a_process_that_is_still_adding_is_not_called_unknown(
+    world: World, storage: LocalFileStorage, stored: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "late").write_text("late")
+    adding = LocalFileStorage(storage.root)
+    (published,) = adding.publish([adding.stage(tmp_path / "late")])
+    assert not isinstance(published, DamError)
+
+    def commit_and_leave() -> None:
+        add(world, tmp_path / "late")
+        adding.close()
+
+    finishing = threading.Timer(0.5, commit_and_leave)
+    finishing.start()
+    problems = problems_in(world)
+    finishing.join()
+
+    assert problems == []
