@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import Connection, NullPool, create_engine, text
 
+from dam.cli import main
 from dam.core.database import Database
 from tests import needs
 from tests.cli_process import DamProgram
@@ -49,6 +50,22 @@ def dam(server: PostgresServer, tmp_path: Path) -> DamProgram:
     with closing(Database(url)) as database:
         database.upgrade()
     return DamProgram(url, tmp_path / "storage")
+
+
+type Here = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def here(dam: DamProgram, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Here:
+    """Return what runs a command in this process, quicker than in one of its own, and gives status and output."""
+
+    def run(*arguments: str, url: str = dam.url) -> tuple[int, str]:
+        monkeypatch.setenv("DATABASE_URL", url)
+        monkeypatch.setenv("DAM_STORAGE_PATH", str(dam.storage))
+        status = main(arguments)
+        return status, "".join(capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture
@@ -90,34 +107,32 @@ def test_a_worker_survives_a_server_that_crashes_and_comes_back(
     assert _count(dam, "needs_metadata_extraction") == 0
 
 
-def test_a_server_that_is_not_there_is_one_line(server: PostgresServer, dam: DamProgram) -> None:
+def test_a_server_that_is_not_there_is_one_line(server: PostgresServer, here: Here) -> None:
     server.stop()
     try:
-        done = dam.run("work")
+        status, said = here("work")
     finally:
         server.start()
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "can't be used" in done.stderr
+    assert (status, said.count("\n")) == (2, 1)
+    assert "can't be used" in said
 
 
-def test_a_wrong_password_is_not_printed(server: PostgresServer, dam: DamProgram) -> None:
+def test_a_wrong_password_is_not_printed(server: PostgresServer, dam: DamProgram, here: Here) -> None:
     with _passwords_asked_for(server):
         for url in (dam.url.replace("postgres@", "postgres:hush-hush@"), f"{dam.url}&password=hush-hush"):
-            done = DamProgram(url, dam.storage).run("list-failures")
-            assert done.returncode == 2
-            assert "password" in done.stderr
-            assert "hush-hush" not in done.stderr + done.stdout
+            status, said = here("list-failures", url=url)
+            assert status == 2
+            assert "password" in said
+            assert "hush-hush" not in said
 
 
-def test_a_lock_is_waited_for_no_longer_than_is_bearable(
-    server: PostgresServer, dam: DamProgram, pictures: Path
-) -> None:
+def test_a_lock_is_waited_for_no_longer_than_is_bearable(dam: DamProgram, here: Here, pictures: Path) -> None:
     """Thirty seconds by default, which a URL may change."""
-    impatient = DamProgram(f"{dam.url}&options=-c%20lock_timeout%3D200ms", dam.storage)
     with _locked(dam, "original_source_info"):
-        done = impatient.run("add-asset", "-r", pictures)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert "lock timeout" in done.stderr
+        url = f"{dam.url}&options=-c%20lock_timeout%3D200ms"
+        status, said = here("add-asset", "--defer", "-r", str(pictures), url=url)
+    assert (status, said.count("\n")) == (2, 1), said
+    assert "lock timeout" in said
 
 
 def _said_in_one_line(process: subprocess.Popen[str]) -> None:

@@ -72,7 +72,7 @@ def kill_again_and_again(forks: ForkServer, dam: DamProgram, tree: Path, *, kill
 def test_killed_at_any_moment_nothing_is_lost_and_the_next_run_completes(
     forks: ForkServer, dam: DamProgram, tmp_path: Path
 ) -> None:
-    kill_again_and_again(forks, dam, tmp_path / "tree", kills=KILLS, files=80)
+    kill_again_and_again(forks, dam, tmp_path / "tree", kills=KILLS, files=50)
 
 
 @pytest.mark.slow
