@@ -16,6 +16,7 @@ import struct
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from selectors import EVENT_READ, DefaultSelector
 from typing import NoReturn
 
@@ -59,8 +60,19 @@ def serve(control_fd: int, parent_pid: int, memory_bytes: int, preload: Sequence
         except ConnectionError:
             os._exit(0)  # the parent is gone
         except Exception as error:  # noqa: BLE001  modules raise anything while imported; the parent raises it again
-            control.send(FAILURE + _one_line(error).encode())
+            _tell(control, FAILURE + _one_line(error).encode())
     os._exit(0)
+
+
+def _tell(control: socket.socket, last_words: bytes) -> None:
+    """Send the last message, and wait until the other side has closed.
+
+    To close with requests unread would reset the connection, and the message could be lost with it.
+    """
+    with suppress(ConnectionError):
+        control.send(last_words)
+        while control.recv(1 << 16):
+            pass
 
 
 def _import(names: Sequence[str]) -> None:
