@@ -25,9 +25,9 @@ FOREIGN_VARIABLES = re.compile(
 GUARD = pytest.StashKey[PostgresGuard]()
 GUARD_ADDRESS = "postgres_guard"
 
-# How long an example takes says nothing on a machine whose cores are all testing. Every run draws other examples, so few
-# of them at a time find as much in the end.
-hypothesis.settings.register_profile("dam", deadline=None, max_examples=25)
+# How long an example takes says nothing on a machine whose cores are all testing. Every run draws other examples, so
+# few of them at a time find as much in the end; only the gate draws the same ones each time.
+hypothesis.settings.register_profile("dam", deadline=None, max_examples=25, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("dam")
 
 

@@ -1,17 +1,19 @@
 """Turns a file into facts. All of it is meant to run in a worker process, which a malformed file may cost."""
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from dam.core.file_operations import FileOperationsResource
-from dam.services.facts import Fact, Facts, PerceptualHashes
+from dam.services.facts import Fact, Facts, ImageDimensions, PerceptualHashes
 from dam.services.media_type import HEAD_BYTES, media_type
 from dam.services.readers import catalogue
+from dam.services.readers.plain_values import LARGEST_INTEGER
 from dam.services.readers.problem import UnreadableFile
 
 _LONGEST_PROBLEM = 300
@@ -59,7 +61,9 @@ def examine(path: str, mime_type: str | None, readers: tuple[str, ...], limits: 
                 continue
             for read in _READERS[reader]:
                 for fact in _guarded(read(file), problems):
-                    found.setdefault(type(fact), fact)
+                    storable = _storable(fact)
+                    if storable is not None:
+                        found.setdefault(type(storable), storable)
             if reader in _FALLBACKS and found:
                 problems.clear()
     return Facts(found=tuple(found.values()), problems=tuple(dict.fromkeys(problems)))
@@ -123,6 +127,20 @@ def _guarded[T](results: Iterator[T], problems: list[str]) -> Iterator[T]:
         problems.append("ran out of memory")
     except Exception as error:  # noqa: BLE001 - the border around third-party parsers, which raise anything
         problems.append(_described(error))
+
+
+def _storable(fact: Fact) -> Fact | None:
+    """Leave numbers out that no database holds, which only a damaged file states; None when too little is left."""
+    unheld: dict[str, Any] = {each.name: None for each in fields(fact) if not _is_held(getattr(fact, each.name))}
+    if not unheld:
+        return fact
+    return None if isinstance(fact, ImageDimensions | PerceptualHashes) else replace(fact, **unheld)
+
+
+def _is_held(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return not isinstance(value, int) or abs(value) <= LARGEST_INTEGER
 
 
 def _described(error: Exception) -> str:
