@@ -77,7 +77,7 @@ def test_a_fifo_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(NotARegularFile, match="a FIFO"):
         FILES.open_regular(str(tmp_path / "pipe"))
 
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
 
 
 def test_a_socket_is_refused(tmp_path: Path) -> None:

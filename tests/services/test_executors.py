@@ -74,9 +74,9 @@ def test_a_task_that_can_not_be_sent_is_refused_at_once(executor: Executor) -> N
 @pytest.mark.parametrize("where", ["local", "dask"])
 def test_a_task_has_a_time_limit(where: str, request: pytest.FixtureRequest) -> None:
     address = request.getfixturevalue("cluster").address if where == "dask" else None
-    hasty = ParserLimits(timeout_seconds=0.3)
+    hasty = ParserLimits(timeout_seconds=2)
     with executors.opened(hasty, jobs=1, address=address) as executor:
-        error = executor.submit(tasks.sleep, 30).exception()
+        error = executor.submit(tasks.sleep, 60).exception()
         assert isinstance(error, TaskTimedOut)
         assert isinstance(error, TaskFailed)
         assert executor.submit(tasks.echo, 1).result() == 1
@@ -90,12 +90,12 @@ def test_an_error_gives_the_tasks_up(where: str, request: pytest.FixtureRequest)
 
     def interrupted() -> None:
         with executors.opened(LIMITS, jobs=1, address=address) as executor:
-            futures.extend(executor.submit(tasks.sleep, 5) for _ in range(4))
+            futures.extend(executor.submit(tasks.sleep, 50) for _ in range(4))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 40
     assert all(future.done() for future in futures)
 
 

@@ -138,7 +138,7 @@ def test_special_files_are_skipped_with_a_note(tree: Path, *, directly: bool) ->
         "socket": "a socket",
         "to fifo": "a FIFO",
     }
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
 
 
 def test_a_folder_that_may_not_be_read_fails_and_the_rest_goes_on() -> None:
