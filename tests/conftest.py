@@ -2,6 +2,7 @@
 
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from dam.core.database import Database
-from tests import needs
+from tests import needs, scratch
 from tests.cli_process import DamProgram
 from tests.databases import PostgresDatabases, SqliteDatabases
 from tests.postgres import PostgresGuard, PostgresUnavailableError, ask_guard
@@ -32,10 +33,11 @@ hypothesis.settings.load_profile("dam")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Clear the environment before the program is imported; start the guard of the server, once for all workers."""
+    """Clear the environment before the program is imported; once for all workers, choose a disk and start the guard."""
     for name in filter(FOREIGN_VARIABLES.fullmatch, list(os.environ)):
         del os.environ[name]
     if not hasattr(config, "workerinput"):
+        os.environ["TMPDIR"] = tempfile.tempdir = scratch.folder()
         config.stash[GUARD] = PostgresGuard.start()
 
 

@@ -112,7 +112,7 @@ class PostgresGuard:
     @classmethod
     def start(cls) -> Self:
         """Start the guard without waiting for it. No server is started yet."""
-        folder = Path(tempfile.mkdtemp(prefix="dam-pg-", dir="/tmp"))  # elsewhere the path may be too long for a socket
+        folder = Path(tempfile.mkdtemp(prefix="dam-pg-"))
         folder.chmod(0o755)
         address = str(folder / "guard")
         with socket.socket(socket.AF_UNIX) as listener:

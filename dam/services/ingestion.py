@@ -16,6 +16,7 @@ from dam.core import claims
 from dam.core.events import FilesImported, ImportedFile, SourcesSeenAgain
 from dam.core.exceptions import DamError, os_reason
 from dam.core.resources import FileOperationsResource
+from dam.core.waiting import result_of
 from dam.core.world import World
 from dam.models.file_location_component import LOCAL_CAS, LOCAL_REFERENCE
 from dam.models.original_source_info_component import LOCAL_FILE, REFERENCED_FILE
@@ -204,7 +205,7 @@ class _Pipeline:
         """Wait for the oldest group that is being read, and record the batch when it is large enough."""
         count, future = self._under_way.popleft()
         self._files_under_way -= count
-        for one in future.result():
+        for one in result_of(future):
             if isinstance(one, Outcome):
                 self._tell(one)
                 continue

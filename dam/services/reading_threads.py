@@ -7,6 +7,8 @@ from threading import Event
 from types import TracebackType
 from typing import Self
 
+from dam.core.waiting import result_of
+
 UNDER_WAY = 256
 
 
@@ -47,4 +49,4 @@ class ReadingThreads:
 
 def _first[T, R](under_way: deque[tuple[T, Future[R]]]) -> tuple[T, R]:
     item, future = under_way.popleft()
-    return item, future.result()
+    return item, result_of(future)

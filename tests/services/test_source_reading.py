@@ -1,4 +1,5 @@
 import hashlib
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -149,28 +150,42 @@ def test_a_source_replaced_while_it_is_read_gives_the_old_content(tmp_path: Path
     assert digest_of(source, tmp_path / "copy", files).sha256 == hashlib.sha256(data).digest()
 
 
-def test_a_file_written_to_all_the_time_is_old_or_new_or_a_failure(tmp_path: Path) -> None:
-    contents = [bytes([letter]) * (2 * BLOCK_BYTES) for letter in b"ab"]
-    source = source_of(tmp_path, contents[0])
+def test_a_file_written_to_all_the_time_is_read_as_it_was_at_one_moment_or_fails(tmp_path: Path) -> None:
+    """Each round of the writer puts the next number into every piece, from the first to the last.
+
+    So at any moment the file has numbers of one round in front, and of the round before behind, even when the writer
+    has to wait in the middle. Pieces of different moments would have it the other way round, or further apart.
+    """
+    piece, pieces = 65536, 2 * BLOCK_BYTES // 65536
+    source, copy = source_of(tmp_path, bytes(piece * pieces)), tmp_path / "copy"
     code = """if True:
         import sys, time
+        piece, pieces, round = int(sys.argv[2]), int(sys.argv[3]), 0
         end = time.monotonic() + 1
         with open(sys.argv[1], "r+b", buffering=0) as file:
             while time.monotonic() < end:
-                for letter in (b"b", b"a"):
-                    file.seek(0)
-                    for _ in range(2 * 16):
-                        file.write(letter * 65536)
-                    time.sleep(0.03)
+                round = (round + 1) % 256
+                file.seek(0)
+                for _ in range(pieces):
+                    file.write(bytes([round]) * piece)
+                time.sleep(0.03)
     """
-    whole = {hashlib.sha256(content).digest() for content in contents}
 
-    with hostile.running(code, source):
+    with hostile.running(code, source, str(piece), str(pieces)):
         for _ in range(20):
+            copy.unlink(missing_ok=True)
             try:
-                assert digest_of(source).sha256 in whole
+                digest = digest_of(source, copy)
             except SourceChanged:
                 time.sleep(0.01)
+                continue
+            content = copy.read_bytes()
+            rounds = content[::piece]
+            steps = [(first - second) % 256 for first, second in itertools.pairwise(rounds)]
+            assert hashlib.sha256(content).digest() == digest.sha256
+            assert content == b"".join(bytes([round]) * piece for round in rounds)
+            assert set(steps) <= {0, 1}
+            assert steps.count(1) <= 1
 
 
 def test_a_copy_that_does_not_fit_is_the_storages_failure(tmp_path: Path) -> None:
