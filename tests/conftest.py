@@ -17,6 +17,7 @@ from dam.core.database import Database
 from tests import needs, scratch
 from tests.cli_process import DamProgram
 from tests.databases import PostgresDatabases, SqliteDatabases
+from tests.forks import ForkServer
 from tests.postgres import PostgresGuard, PostgresUnavailableError, ask_guard
 
 # Settings of DAM, of libpq, and of libraries that colour or fold output; left are those of the tests themselves.
@@ -113,9 +114,16 @@ def session(database: Database) -> Iterator[Session]:
 
 
 @pytest.fixture
-def dam(database_url: str, schema: None, tmp_path: Path) -> DamProgram:
+def dam(database_url: str, schema: None, tmp_path: Path, forks: ForkServer) -> DamProgram:
     """Return the program on the test's database, with the schema, and an empty storage."""
-    return DamProgram(database_url, tmp_path / "storage")
+    return DamProgram(database_url, tmp_path / "storage", forks)
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[ForkServer]:
+    """Give what starts processes of the program quickly."""
+    with ForkServer.started() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

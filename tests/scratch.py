@@ -1,4 +1,4 @@
-"""Where the tests put their files: into memory where there is room, because deleting 20,000 folders takes disks minutes."""
+"""Where the tests put their files: in memory where there is room, because a disk takes a minute to forget them all."""
 
 import os
 import tempfile

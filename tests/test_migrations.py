@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -20,9 +20,10 @@ from dam.core.database import SCHEMA_REVISION, Database, metadata, migrations_fo
 from dam.models import ImageDimensionsComponent, ImagePerceptualDHashComponent
 from dam.models.image_perceptual_hash_components import BANDS, ImagePerceptualHashComponent
 from dam.services import ecs_service
+from tests.cli_process import PATIENCE_SECONDS, DamProgram
+from tests.forks import ForkServer
 
 ROOT = Path(__file__).parents[1]
-UPGRADE = "import sys; from dam.core.database import Database; Database(sys.argv[1]).upgrade()"
 
 
 @pytest.fixture
@@ -145,11 +146,14 @@ def test_alembic_by_hand_prints_the_sql_without_a_database(monkeypatch: pytest.M
     assert "substr(hash_value, 7, 2)" in done.stdout
 
 
-def test_processes_that_upgrade_at_once_wait_for_each_other(empty: Database, database_url: str) -> None:
-    command_line = [sys.executable, "-c", UPGRADE, database_url]
-    processes = [subprocess.Popen(command_line, stderr=subprocess.PIPE, text=True) for _ in range(3)]
-    complaints = [process.communicate(timeout=60)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0] * 3, complaints
+def test_processes_that_upgrade_at_once_wait_for_each_other(
+    empty: Database, database_url: str, tmp_path: Path, forks: ForkServer
+) -> None:
+    dam = DamProgram(database_url, tmp_path / "storage", forks)
+    with ExitStack() as stack:
+        processes = [stack.enter_context(dam.start("setup-db")) for _ in range(4)]
+        complaints = [process.communicate(timeout=PATIENCE_SECONDS)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, complaints
     empty.check_schema()
 
 

@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 import uuid
@@ -17,7 +16,8 @@ from sqlalchemy import Connection, NullPool, create_engine, text
 from dam.cli import main
 from dam.core.database import Database
 from tests import needs
-from tests.cli_process import DamProgram
+from tests.cli_process import PATIENCE_SECONDS, DamProgram
+from tests.forks import Fork, ForkServer
 from tests.postgres import PostgresServer, PostgresUnavailableError
 
 PICTURES = 12
@@ -41,7 +41,7 @@ def server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def dam(server: PostgresServer, tmp_path: Path) -> DamProgram:
+def dam(server: PostgresServer, tmp_path: Path, forks: ForkServer) -> DamProgram:
     """Return the program on a database of the test's own in that server."""
     name = f"dam_{uuid.uuid4().hex}"
     with _connected(server.url) as connection:
@@ -49,7 +49,7 @@ def dam(server: PostgresServer, tmp_path: Path) -> DamProgram:
     url = server.url.replace("/postgres?", f"/{name}?")
     with closing(Database(url)) as database:
         database.upgrade()
-    return DamProgram(url, tmp_path / "storage")
+    return DamProgram(url, tmp_path / "storage", forks)
 
 
 type Here = Callable[..., tuple[int, str]]
@@ -135,9 +135,9 @@ def test_a_lock_is_waited_for_no_longer_than_is_bearable(dam: DamProgram, here: 
     assert "lock timeout" in said
 
 
-def _said_in_one_line(process: subprocess.Popen[str]) -> None:
+def _said_in_one_line(process: Fork) -> None:
     with process:
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, stderr.count("\n")) == (2, 1), stderr
     assert stderr.startswith("Error: the database ")
 

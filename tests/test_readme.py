@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import subprocess
-import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -17,6 +17,8 @@ from typer.main import get_command
 from dam.cli.application import app
 from dam.cli.border import ExitStatus
 from dam.core.config import Settings
+from tests import shell_program
+from tests.forks import ForkServer
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -28,14 +30,19 @@ COMMANDS = {
 UV = 'uv() { shift; "$@"; }; '
 
 
-def test_the_examples_print_what_is_shown(own_home: Path) -> None:
+def test_the_examples_print_what_is_shown(own_home: Path, forks: ForkServer) -> None:
+    with tempfile.TemporaryDirectory() as folder, shell_program.placed(Path(folder), forks):
+        _compare_examples(own_home, programs=folder)
+
+
+def _compare_examples(own_home: Path, *, programs: str) -> None:
     project = own_home / "dam"
     project.mkdir()
     shutil.copytree(ROOT / "examples", project / "examples")
     (project / "pyproject.toml").write_text("[project]")
     environment = {
         **{name: value for name, value in os.environ.items() if name != "XDG_DATA_HOME"},
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{programs}:{os.environ['PATH']}",
         "PYTHONUNBUFFERED": "1",
     }
     for command, wanted in _examples():

@@ -12,8 +12,9 @@ from sqlalchemy import text
 
 from dam.cli import main
 from dam.core.database import Database
-from tests.cli_process import DamProgram
+from tests.cli_process import PATIENCE_SECONDS, DamProgram
 from tests.dask_cluster import DaskCluster
+from tests.forks import ForkServer
 from tests.made_assets import made_assets
 
 MANY = 1_000
@@ -77,19 +78,21 @@ def test_a_watching_worker_does_what_comes_and_ends_cleanly(
         made_assets(database, tmp_path, 4)
         _wait_until(lambda: _counts(database) == (0, 4))
         watching.send_signal(signal.SIGTERM if database.is_sqlite else signal.SIGINT)
-        _, stderr = watching.communicate(timeout=60)
+        _, stderr = watching.communicate(timeout=PATIENCE_SECONDS)
     assert (watching.returncode, stderr.count("\n")) == (0, 1), stderr
 
 
-def test_on_sqlite_workers_and_an_import_take_turns(sqlite_url: str, schema: None, tmp_path: Path) -> None:
+def test_on_sqlite_workers_and_an_import_take_turns(
+    sqlite_url: str, schema: None, tmp_path: Path, forks: ForkServer
+) -> None:
     """One of them writes at a time, and nobody hears of a lock."""
     database = Database(sqlite_url)
-    dam = DamProgram(sqlite_url, tmp_path / "storage")
+    dam = DamProgram(sqlite_url, tmp_path / "storage", forks)
     paths = made_assets(database, tmp_path, 60)
     with ExitStack() as stack:
         commands = (["work"], ["work"], ["add-asset", "--no-copy", *paths])
         running = [stack.enter_context(dam.start(*command, "--jobs", "1")) for command in commands]
-        results = [process.communicate(timeout=60) for process in running]
+        results = [process.communicate(timeout=PATIENCE_SECONDS) for process in running]
     assert [process.returncode for process in running] == [0, 0, 0], results
     assert [stderr for _, stderr in results] == ["", "", ""]
     assert _counts(database) == (0, 60 + len(paths))
@@ -97,21 +100,21 @@ def test_on_sqlite_workers_and_an_import_take_turns(sqlite_url: str, schema: Non
 
 
 def test_four_workers_two_of_them_killed_give_each_asset_its_facts_once(
-    postgres_url: str, schema: None, tmp_path: Path
+    postgres_url: str, schema: None, tmp_path: Path, forks: ForkServer
 ) -> None:
     database = Database(postgres_url)
     made_assets(database, tmp_path, MANY)
     with database.session() as session, session.begin():
         session.execute(text(NOTE_EACH_WRITE))
     with ExitStack() as stack:
-        dam = DamProgram(postgres_url, tmp_path / "storage")
+        dam = DamProgram(postgres_url, tmp_path / "storage", forks)
         workers = [stack.enter_context(dam.start("work", "--jobs", "1")) for _ in range(4)]
         _wait_until(lambda: _counts(database)[1] > 0)
         for victim in workers[:2]:
             victim.kill()
         assert _counts(database)[0] > MANY // 10, "the victims had work left"
         for worker in workers:
-            worker.communicate(timeout=120)
+            worker.communicate(timeout=PATIENCE_SECONDS)
     assert [worker.returncode for worker in workers] == [-signal.SIGKILL, -signal.SIGKILL, 0, 0]
     assert _counts(database) == (0, MANY)
     with database.reading() as session:
@@ -121,15 +124,15 @@ def test_four_workers_two_of_them_killed_give_each_asset_its_facts_once(
 
 
 def test_a_dask_cluster_one_of_whose_workers_is_killed_does_the_work(
-    postgres_url: str, schema: None, tmp_path: Path
+    postgres_url: str, schema: None, tmp_path: Path, forks: ForkServer
 ) -> None:
     database = Database(postgres_url)
     made_assets(database, tmp_path, 120)
-    dam = DamProgram(postgres_url, tmp_path / "storage")
+    dam = DamProgram(postgres_url, tmp_path / "storage", forks)
     with DaskCluster(tmp_path, workers=2) as cluster, dam.start("work", "--executor", cluster.address) as work:
         _wait_until(lambda: _counts(database)[1] > 0)
         cluster.workers[0].kill()
-        stdout, stderr = work.communicate(timeout=120)
+        stdout, stderr = work.communicate(timeout=PATIENCE_SECONDS)
     assert (work.returncode, stderr) == (0, ""), stdout
     assert _counts(database) == (0, 120)
     database.close()
@@ -144,7 +147,7 @@ def _counts(database: Database) -> tuple[int, int]:
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.05)

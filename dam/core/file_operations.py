@@ -7,7 +7,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 
 from dam.core.exceptions import NotARegularFile
@@ -71,16 +71,30 @@ class FileOperationsResource:
         """
         os.fsync(fd)
 
-    def sync_path(self, path: str) -> None:
-        """Open a file, sync it, close it.
+    def close_written(self, fd: int) -> None:
+        """Close a file that was written to; some file systems say only now that they could not write it.
 
-        A write-back error that nobody has seen yet is reported to a descriptor opened after it (Linux 4.16 and later).
+        The descriptor is gone whatever comes of it, so it must not be closed again.
         """
-        _sync_and_close(os.open(path, _READ_SAFELY))
+        os.close(fd)
+
+    def sync_and_close(self, fd: int) -> None:
+        """Sync once with ``sync_file``, and close once with ``close_written`` whatever comes of that."""
+        try:
+            self.sync_file(fd)
+        except BaseException:
+            with suppress(OSError):
+                self.close_written(fd)
+            raise
+        self.close_written(fd)
 
     def sync_folder(self, path: str) -> None:
         """Wait until the names in a folder are on the disk."""
-        _sync_and_close(os.open(path, _FOLDER))
+        fd = os.open(path, _FOLDER)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
     def make_folder(self, path: str) -> None:
         """Make a folder and the parents it lacks, each durable in its own parent; one that is there is left alone."""
@@ -109,10 +123,6 @@ class FileOperationsResource:
         except OSError:
             return False
         return True
-
-    def __getstate__(self) -> dict[str, object]:
-        """Take nothing along to another process: what was looked up is looked up anew there."""
-        return {}
 
     @cached_property
     def _renameat2(self) -> _Renameat2 | None:
@@ -197,16 +207,6 @@ def _step(folder: int, piece: bytes) -> int:
     below = os.open(piece, flags, dir_fd=folder)
     os.close(folder)
     return below
-
-
-def _sync_and_close(fd: int) -> None:
-    """Sync once, and close whatever comes of it."""
-    try:
-        os.fsync(fd)
-    except BaseException:
-        os.close(fd)
-        raise
-    os.close(fd)
 
 
 def _find_renameat2() -> _Renameat2 | None:

@@ -21,8 +21,8 @@ from dam.core.exceptions import (
 from dam.core.file_operations import FileOperationsResource
 from dam.services.content_id import ContentId
 from dam.services.publication import DAMAGED_FOLDER, Outcome, Publication, Published, drop, object_path
-from dam.services.source_reading import digest_object, never
-from dam.services.staging import OBJECT_TIME_NS, StagedFile, Stager, StagingFolder
+from dam.services.source_reading import never, sha256_of
+from dam.services.staging import OBJECT_TIME_NS, StagedFile, StagingFolder
 
 __all__ = [
     "ContentId",
@@ -32,7 +32,6 @@ __all__ = [
     "Outcome",
     "Published",
     "StagedFile",
-    "Stager",
 ]
 
 _MARKER = "dam-storage"
@@ -105,7 +104,7 @@ class LocalFileStorage:
         self._root = os.path.abspath(root)
         self._files = files or FileOperationsResource()
         self._staging = StagingFolder(f"{self._root}/{_TEMPORARY}", self._files)
-        self._publication = Publication(self._root, self._files)
+        self._publication = Publication(self._root, self._files, self._staging.unsynced)
 
     @property
     def root(self) -> Path:
@@ -134,19 +133,15 @@ class LocalFileStorage:
         """Drop what was staged and not published. Closing twice is closing once."""
         self._staging.close()
 
-    def stager(self) -> Stager:
-        """Return what stages files for this storage, here or in another process, as long as the storage is open.
+    def stage(self, source: int | str | Path, is_stopped: Callable[[], bool] = never) -> StagedFile:
+        """Read a source, by path or descriptor, into a temporary file; see ``Stager.stage``.
 
         The first time, what dead processes left is cleared.
         """
-        return self._staging.stager()
-
-    def stage(self, source: int | str | Path, is_stopped: Callable[[], bool] = never) -> StagedFile:
-        """Read a source, by path or descriptor, into a temporary file; see ``Stager.stage``."""
-        return self.stager().stage(source, is_stopped)
+        return self._staging.stager().stage(source, is_stopped)
 
     def publish(self, batch: Sequence[StagedFile]) -> list[Published | ObjectNotStored]:
-        """Make staged files objects: sync each, then rename all, then sync each folder once.
+        """Make staged files objects: sync and close each, then rename all, then sync each folder once.
 
         An object that is there already is compared byte for byte with what was just read. When it differs or can't be
         read, it is put aside in ``damaged`` and the good copy takes its place. The temporary files are gone afterwards.
@@ -155,6 +150,7 @@ class LocalFileStorage:
 
     def discard(self, staged: StagedFile) -> None:
         """Drop a staged file that is not wanted. One that is gone is no matter."""
+        self._staging.unsynced.discard(staged.temporary)
         drop(staged.temporary)
 
     def contains(self, content_id: ContentId, size: int) -> bool:
@@ -263,7 +259,7 @@ def _state(fd: int, content_id: ContentId, size: int) -> ObjectState:
     if os.fstat(fd).st_size != size:
         return ObjectState.WRONG_LENGTH
     try:
-        digest = digest_object(fd)
+        sha256 = sha256_of(fd)
     except SourceUnreadable:
         return ObjectState.DAMAGED
-    return ObjectState.FINE if digest.sha256 == content_id.sha256 else ObjectState.DAMAGED
+    return ObjectState.FINE if sha256 == content_id.sha256 else ObjectState.DAMAGED

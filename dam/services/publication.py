@@ -13,7 +13,7 @@ from secrets import token_hex
 from dam.core.exceptions import NotARegularFile, ObjectNotStored
 from dam.core.file_operations import FileOperationsResource, make_folder_entry
 from dam.services.content_id import ContentId
-from dam.services.staging import OBJECT_TIME_NS, StagedFile
+from dam.services.staging import OBJECT_TIME_NS, StagedFile, UnsyncedFiles
 
 DAMAGED_FOLDER = "damaged"
 _SYNCS_AT_ONCE = 8
@@ -40,18 +40,27 @@ class Published:
 class Publication:
     """What one process publishes in one storage folder."""
 
-    def __init__(self, root: str, files: FileOperationsResource) -> None:
+    def __init__(self, root: str, files: FileOperationsResource, unsynced: UnsyncedFiles) -> None:
         self._root = root
         self._files = files
+        self._unsynced = unsynced
         self._durable_folders = bytearray(1 << 16)  # 1 for each ab/cd whose own name, and that of ab, is on the disk
 
     def of(self, batch: Sequence[StagedFile]) -> list[Published | ObjectNotStored]:
         """Publish a batch; see ``FileStorage.publish``."""
-        lost = _failures(self._files.sync_path, [staged.temporary for staged in batch if not staged.synced])
+        lost = self._synced([staged.temporary for staged in batch if not staged.synced])
         placed = [lost.get(staged.temporary) or self._placed(staged) for staged in batch]
         folders = {folder: None for each in placed if isinstance(each, Published) for folder in self._folders_of(each)}
         unsafe = _failures(self._files.sync_folder, list(folders))
         return [self._settled(staged, each, unsafe) for staged, each in zip(batch, placed, strict=True)]
+
+    def _synced(self, temporaries: Sequence[str]) -> dict[str, OSError]:
+        """Sync files and return the failures; none is left open, also when it is interrupted."""
+        try:
+            return _failures(self._unsynced.sync, temporaries)
+        finally:
+            for temporary in temporaries:
+                self._unsynced.discard(temporary)
 
     def _placed(self, staged: StagedFile) -> Published | OSError:
         content_id = ContentId(staged.digest.sha256)

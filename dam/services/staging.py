@@ -2,12 +2,14 @@
 
 # ruff: noqa: PTH102, PTH108, PTH112, PTH114, PTH208 - as in file_operations
 
+import errno
 import fcntl
 import os
+import resource
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from threading import Lock
@@ -18,6 +20,7 @@ from dam.services.source_reading import Digest, digest_file, never
 
 _LOCK = "lock"
 _SYNC_AT_ONCE_BYTES = 1024 * 1024
+_HELD_OPEN = 2048  # more than are staged at once
 OBJECT_TIME_NS = 10**18  # every object's modification time (in September 2001), by which a later write to it shows
 
 
@@ -30,12 +33,54 @@ class StagedFile:
     synced: bool = False
 
 
+class UnsyncedFiles:
+    """Staged files that are not on the disk yet, each held open by the descriptor that wrote it.
+
+    That one is told of every error of writing the file back; one opened later is not, when the kernel has forgotten the
+    file meanwhile (fsync(2), ERRORS). There are at most as many as the process can spare.
+    """
+
+    def __init__(self, files: FileOperationsResource) -> None:
+        self._files = files
+        self._limit = _spare_descriptors()
+        self._open: dict[str, int] = {}
+        self._adding = Lock()
+
+    def add(self, temporary: str, fd: int) -> bool:
+        """Take over a file's descriptor, or say False when no more can be spared."""
+        with self._adding:
+            if len(self._open) >= self._limit:
+                return False
+            self._open[temporary] = fd
+            return True
+
+    def sync(self, temporary: str) -> None:
+        """Sync a file and close it. Raises OSError, also for one that is not here or no more."""
+        fd = self._open.pop(temporary, None)
+        if fd is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), temporary)
+        self._files.sync_and_close(fd)
+
+    def discard(self, temporary: str) -> None:
+        """Close a file that is not wanted. One that is not here is no matter."""
+        fd = self._open.pop(temporary, None)
+        if fd is not None:
+            with suppress(OSError):
+                self._files.close_written(fd)
+
+    def close(self) -> None:
+        """Close all of them."""
+        for temporary in list(self._open):
+            self.discard(temporary)
+
+
 @dataclass(frozen=True)
 class Stager:
-    """Copies sources into a staging folder that somebody else keeps; may be sent to other processes and threads."""
+    """Copies sources into a staging folder that somebody else keeps; several threads may do so at once."""
 
     folder: str
-    files: FileOperationsResource = field(default_factory=FileOperationsResource)
+    files: FileOperationsResource
+    unsynced: UnsyncedFiles
 
     def stage(self, source: int | str | Path, is_stopped: Callable[[], bool] = never) -> StagedFile:
         """Read a source, by path or by descriptor, into a temporary file that is read-only from the start.
@@ -56,6 +101,7 @@ class Stager:
         try:
             return self._filled(source, temporary, copy, is_stopped)
         except BaseException:
+            self.unsynced.discard(temporary)
             with suppress(OSError):
                 os.unlink(temporary)
             raise
@@ -63,17 +109,16 @@ class Stager:
     def _filled(self, source: int, temporary: str, copy: int, is_stopped: Callable[[], bool]) -> StagedFile:
         try:
             digest = digest_file(source, copy_to=copy, files=self.files, is_stopped=is_stopped)
-            synced = digest.size >= _SYNC_AT_ONCE_BYTES
             with _storing():
                 os.utime(copy, ns=(OBJECT_TIME_NS, OBJECT_TIME_NS))
-                if synced:
-                    self.files.sync_file(copy)
         except BaseException:
             with suppress(OSError):
-                os.close(copy)
+                self.files.close_written(copy)
             raise
-        with _storing():
-            os.close(copy)
+        synced = digest.size >= _SYNC_AT_ONCE_BYTES or not self.unsynced.add(temporary, copy)
+        if synced:
+            with _storing():
+                self.files.sync_and_close(copy)
         return StagedFile(digest=digest, temporary=temporary, synced=synced)
 
     def _new_file(self) -> tuple[str, int]:
@@ -89,6 +134,7 @@ class StagingFolder:
     """
 
     def __init__(self, parent: str, files: FileOperationsResource) -> None:
+        self.unsynced = UnsyncedFiles(files)
         self._parent = parent
         self._files = files
         self._stager: Stager | None = None
@@ -100,7 +146,7 @@ class StagingFolder:
         with self._making:
             if self._stager is None:
                 with _storing():
-                    self._stager = Stager(self._make(), self._files)
+                    self._stager = Stager(self._make(), self._files, self.unsynced)
             return self._stager
 
     def close(self) -> None:
@@ -108,6 +154,7 @@ class StagingFolder:
         with self._making:
             stager, self._stager = self._stager, None
             lock, self._lock = self._lock, None
+        self.unsynced.close()
         if stager is not None:
             shutil.rmtree(stager.folder, ignore_errors=True)
         if lock is not None:
@@ -163,6 +210,12 @@ def open_source(path: str | Path, files: FileOperationsResource) -> int:
         return files.open_regular(os.fspath(path))
     except OSError as error:
         raise SourceUnreadable(error) from error
+
+
+def _spare_descriptors() -> int:
+    """Return how many descriptors the process can do without: a quarter of what it may have."""
+    may_have, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _HELD_OPEN if may_have == resource.RLIM_INFINITY else min(_HELD_OPEN, may_have // 4)
 
 
 @contextmanager

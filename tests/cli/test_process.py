@@ -10,22 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli_process import PROGRAM, DamProgram
+from tests.cli_process import PATIENCE_SECONDS, PROGRAM, DamProgram
+from tests.forks import ForkServer
 
 HEAVY = {"PIL", "numpy", "alembic", "av", "hachoir", "imagehash", "scipy", "rich", "distributed", "psycopg"}
 IMPORTED = "import sys; from dam.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
 
 
 @pytest.fixture
-def dam(sqlite_url: str, schema: None, tmp_path: Path) -> DamProgram:
+def dam(sqlite_url: str, schema: None, tmp_path: Path, forks: ForkServer) -> DamProgram:
     """Return the program on a SQLite database: none of this depends on the kind."""
-    return DamProgram(sqlite_url, tmp_path / "storage")
+    return DamProgram(sqlite_url, tmp_path / "storage", forks)
 
 
 @pytest.fixture
 def environment(dam: DamProgram) -> dict[str, str]:
     """Return the environment of the program's processes."""
-    return {**os.environ, "DATABASE_URL": dam.url, "DAM_STORAGE_PATH": str(dam.storage)}
+    return dam.environment
 
 
 def _imported(*arguments: str, env: dict[str, str]) -> set[str]:
@@ -100,7 +101,7 @@ def test_an_interrupt_is_one_line_and_the_next_run_completes(dam: DamProgram, tm
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130
     assert re.fullmatch(r"Note: .*\nInterrupted\. .*\n", errors), errors
     again = dam.json_lines("add-asset", folder)[-1]["summary"]

@@ -26,7 +26,7 @@ from dam.models import Entity
 from dam.services import ecs_service
 from tests.core.queues import STAGE, fill, left, work
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 
 
 @dataclass(frozen=True)

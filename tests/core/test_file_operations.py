@@ -212,8 +212,6 @@ def test_a_folder_is_not_made_where_a_file_is(file: Path) -> None:
 def test_syncing_what_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         FILES.sync_folder(str(tmp_path / "nothing"))
-    with pytest.raises(FileNotFoundError):
-        FILES.sync_path(str(tmp_path / "nothing"))
 
 
 def test_made_folders_are_synced_into_their_parents(tmp_path: Path) -> None:
@@ -236,3 +234,23 @@ def test_a_clone_has_the_same_bytes_or_is_not_made(file: Path, tmp_path: Path) -
     assert os.pread(target, 100, 0) == (b"content" if cloned else b"")
     os.close(source)
     os.close(target)
+
+
+def test_a_file_that_was_written_is_synced_and_closed(file: Path) -> None:
+    fd = os.open(file, os.O_WRONLY)
+
+    FILES.sync_and_close(fd)
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
+
+
+def test_a_file_that_can_not_be_synced_is_closed_all_the_same() -> None:
+    reader, writer = os.pipe()  # which no system syncs
+    os.close(reader)
+
+    with pytest.raises(OSError, match="Invalid argument"):
+        FILES.sync_and_close(writer)
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(writer)

@@ -5,8 +5,8 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGKILL
@@ -15,9 +15,10 @@ from unittest.mock import patch
 
 from dam.cli import main
 from tests import needs
-from tests.cli_process import PROGRAM, DamProgram
+from tests.cli_process import PATIENCE_SECONDS, PROGRAM, DamProgram
+from tests.forks import NO_LIMITS, Fork
 
-PATIENCE_SECONDS = 60
+type Process = subprocess.Popen[str] | Fork
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,46 @@ class Ended:
         return self.err.count("\n") == 1 and "Traceback" not in self.err
 
 
-@contextmanager
-def started(dam: DamProgram, *arguments: str | Path, before: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
-    """Start the program, under another one if ``before`` names it, in a process group of its own.
+@dataclass(frozen=True)
+class Fault:
+    """A system call that fails or kills, as strace's ``inject`` says it; only about a path if one is given.
 
-    What is left of the group in the end is killed.
+    Its ``when=`` counts the calls of each thread by itself.
     """
-    with subprocess.Popen(
+
+    call: str
+    effect: str
+    path: Path | None = None
+
+
+@contextmanager
+def started(
+    dam: DamProgram,
+    *arguments: str | Path,
+    before: Sequence[str] = (),
+    fault: Fault | None = None,
+    limits: Mapping[str, int] = NO_LIMITS,
+) -> Iterator[Process]:
+    """Start the program in a process group of its own: under another one if ``before`` names it, or with a fault.
+
+    ``limits`` are the system's (``nofile``, ``fsize``). What is left of the group in the end is killed.
+    """
+    with ExitStack() as stack:
+        if before:
+            process: Process = stack.enter_context(_under(before, dam, arguments))
+        else:
+            process = stack.enter_context(dam.start(*arguments, traced=fault is not None, limits=limits))
+        try:
+            if fault is not None:
+                stack.enter_context(_disturbed(process.pid, fault))
+            yield process
+        finally:
+            if lives(process.pid):
+                os.killpg(process.pid, SIGKILL)
+
+
+def _under(before: Sequence[str], dam: DamProgram, arguments: Sequence[str | Path]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [*before, PROGRAM, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -53,21 +87,32 @@ def started(dam: DamProgram, *arguments: str | Path, before: Sequence[str] = ())
         encoding="utf-8",
         errors="surrogateescape",
         cwd=dam.storage.parent,
-        env={**os.environ, "DATABASE_URL": dam.url, "DAM_STORAGE_PATH": str(dam.storage)},
+        env=dam.environment,
         start_new_session=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            if lives(process.pid):
-                os.killpg(process.pid, SIGKILL)
+    )
 
 
-def run(dam: DamProgram, *arguments: str | Path, before: Sequence[str] = ()) -> Ended:
-    """Run the program to its end."""
-    with started(dam, *arguments, before=before) as process:
+@contextmanager
+def _disturbed(process: int, fault: Fault) -> Iterator[None]:
+    """Have strace take hold of a process that waits for it; strace ends when the process does."""
+    about = ["-P", str(fault.path)] if fault.path else []
+    what = ["-e", f"trace={fault.call}", "-e", f"inject={fault.call}:{fault.effect}"]
+    command = [needs.program("strace"), "-f", "-qq", "-o", os.devnull, *about, *what, "-p", str(process)]
+    with subprocess.Popen(command):
+        yield
+
+
+def run(
+    dam: DamProgram,
+    *arguments: str | Path,
+    before: Sequence[str] = (),
+    fault: Fault | None = None,
+    limits: Mapping[str, int] = NO_LIMITS,
+) -> Ended:
+    """Run the program to its end; see ``started``."""
+    with started(dam, *arguments, before=before, fault=fault, limits=limits) as process:
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
-    return Ended(process.returncode, out, err)
+    return Ended(process.wait(), out, err)
 
 
 def run_here(dam: DamProgram, *arguments: str | Path) -> Ended:
@@ -79,22 +124,6 @@ def run_here(dam: DamProgram, *arguments: str | Path) -> Ended:
     return Ended(int(status), out.getvalue(), err.getvalue())
 
 
-def with_fault(fault: str, *, path: Path | None = None) -> list[str]:
-    """Return what makes a system call fail or kill, as strace's ``inject`` says it; only about a path if one is given.
-
-    Its ``when=`` counts the calls of each thread by itself.
-    """
-    # A signal can't be sent from where seccomp stops a process, which is the quicker way.
-    quicker = [] if "signal=" in fault else ["--seccomp-bpf"]
-    strace = [needs.program("strace"), "-f", "-qq", *quicker, "-o", os.devnull, *(["-P", str(path)] if path else [])]
-    return [*strace, "-e", f"trace={fault.partition(':')[0]}", "-e", f"inject={fault}"]
-
-
-def with_limit(**limits: int) -> list[str]:
-    """Return what sets limits of the system (``fsize``, ``nofile``)."""
-    return [needs.program("prlimit"), *(f"--{name}={value}" for name, value in limits.items())]
-
-
 def without_rights_of_root() -> list[str]:
     """Return what makes root obey the modes of files like everybody else."""
     if os.geteuid() != 0:
@@ -102,7 +131,7 @@ def without_rights_of_root() -> list[str]:
     return [needs.program("setpriv"), "--bounding-set=-dac_override,-dac_read_search"]
 
 
-def wait_until_work_begins(dam: DamProgram, process: subprocess.Popen[str]) -> None:
+def wait_until_work_begins(dam: DamProgram, process: Process) -> None:
     """Wait until the process has a place in the storage's temporary folder, or has ended."""
     known = staging_folders(dam)
     wait_for(lambda: process.poll() is not None or staging_folders(dam) != known)
@@ -115,7 +144,7 @@ def staging_folders(dam: DamProgram) -> set[Path]:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until something is true; fail when it takes a minute."""
+    """Wait until something is true; fail when that takes too long."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < deadline

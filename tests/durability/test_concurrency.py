@@ -6,22 +6,19 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 
 from tests import invariant
-from tests.cli_process import DamProgram
+from tests.cli_process import PATIENCE_SECONDS, DamProgram
 from tests.durability import processes, trees
-from tests.durability.forks import ForkServer
 from tests.durability.processes import Ended
 
 
-def add_at_once(forks: ForkServer, dam: DamProgram, folders: Sequence[Path]) -> list[Ended]:
-    """Run a process for each folder, all at the same time."""
+def add_at_once(dam: DamProgram, folders: Sequence[Path]) -> list[Ended]:
+    """Run a process for each folder, all at the same time; what they print fits into a pipe."""
     with ExitStack() as stack:
-        outputs = [dam.storage.parent / f"output {number}" for number in range(len(folders))]
         running = [
-            stack.enter_context(forks.running(dam, "add-asset", "-r", "--json", folder, output=output))
-            for folder, output in zip(folders, outputs, strict=True)
+            stack.enter_context(processes.started(dam, "add-asset", "-r", "--json", folder)) for folder in folders
         ]
-        statuses = [forks.wait(fork) for fork in running]
-    return [Ended(status, output.read_text(), "") for status, output in zip(statuses, outputs, strict=True)]
+        printed = [process.communicate(timeout=PATIENCE_SECONDS) for process in running]
+        return [Ended(process.wait(), *outputs) for process, outputs in zip(running, printed, strict=True)]
 
 
 def count(dam: DamProgram, table: str) -> int:
@@ -32,14 +29,12 @@ def count(dam: DamProgram, table: str) -> int:
     return found
 
 
-def test_eight_processes_that_add_the_same_files_make_each_asset_once(
-    forks: ForkServer, dam: DamProgram, tmp_path: Path
-) -> None:
+def test_eight_processes_that_add_the_same_files_make_each_asset_once(dam: DamProgram, tmp_path: Path) -> None:
     tree = trees.small_files(tmp_path / "tree", 100, pictures=3)
 
-    ended = add_at_once(forks, dam, [tree] * 8)
+    ended = add_at_once(dam, [tree] * 8)
 
-    assert [each.status for each in ended] == [0] * 8, [each.out for each in ended]
+    assert [each.status for each in ended] == [0] * 8, [each.out + each.err for each in ended]
     summaries = [trees.balance(each.documents) for each in ended]
     assert sum(summary["added"] for summary in summaries) == 100
     assert all(summary["found"] == 100 for summary in summaries)
@@ -48,9 +43,7 @@ def test_eight_processes_that_add_the_same_files_make_each_asset_once(
     invariant.assert_complete(dam)
 
 
-def test_six_processes_add_different_files_while_others_verify(
-    forks: ForkServer, dam: DamProgram, tmp_path: Path
-) -> None:
+def test_six_processes_add_different_files_while_others_verify(dam: DamProgram, tmp_path: Path) -> None:
     folders = [trees.small_files(tmp_path / str(seed), 60, seed=seed) for seed in range(6)]
     done = threading.Event()
     read: list[Ended] = []
@@ -62,12 +55,12 @@ def test_six_processes_add_different_files_while_others_verify(
     reader = threading.Thread(target=look)
     reader.start()
     try:
-        ended = add_at_once(forks, dam, folders)
+        ended = add_at_once(dam, folders)
     finally:
         done.set()
         reader.join()
 
-    assert [each.status for each in ended] == [0] * 6, [each.out for each in ended]
+    assert [each.status for each in ended] == [0] * 6, [each.out + each.err for each in ended]
     assert [trees.balance(each.documents)["added"] for each in ended] == [60] * 6
     assert read
     assert [(each.out, each.err) for each in read if each.status] == []

@@ -7,14 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests import invariant
-from tests.cli_process import DamProgram
+from tests.cli_process import PATIENCE_SECONDS, DamProgram
 from tests.durability import processes, trees
-from tests.durability.forks import ForkServer
 
 KILLS = 15  # for each kind of database
 SECONDS_FOR_A_FILE = 0.005  # somewhat more than it takes
-
-SQLITE = pytest.mark.parametrize("database_url", ["sqlite_url"], indirect=True)
 
 
 @pytest.fixture
@@ -29,33 +26,32 @@ def interrupt(dam: DamProgram, tree: Path, how: signal.Signals, *, after: float)
         time.sleep(after)
         if process.poll() is None:
             os.killpg(process.pid, how) if how is signal.SIGINT else process.send_signal(how)
-        out, err = process.communicate(timeout=processes.PATIENCE_SECONDS)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
         processes.wait_for(lambda: not processes.lives(process.pid))
-    return processes.Ended(process.returncode, out, err)
+    return processes.Ended(process.wait(), out, err)
 
 
-def kill(forks: ForkServer, dam: DamProgram, tree: Path, *, after: float) -> int:
+def kill(dam: DamProgram, tree: Path, *, after: float) -> int:
     """Begin to add the tree, kill the program some seconds after its work began, and return its status.
 
     Its workers see to it themselves that they end.
     """
-    known = processes.staging_folders(dam)
-    with forks.running(dam, "add-asset", "-r", tree, output=dam.storage.parent / "output") as fork:
-        processes.wait_for(lambda: processes.staging_folders(dam) != known or forks.has_ended(fork))
+    with processes.started(dam, "add-asset", "-r", tree) as process:
+        processes.wait_until_work_begins(dam, process)
         time.sleep(after)
-        os.kill(fork.pid, signal.SIGKILL)
-        status = forks.wait(fork)
-        processes.wait_for(lambda: not processes.lives(fork.pid))
+        process.kill()
+        status = process.wait()
+        processes.wait_for(lambda: not processes.lives(process.pid))
     return status
 
 
-def kill_again_and_again(forks: ForkServer, dam: DamProgram, tree: Path, *, kills: int, files: int) -> None:
+def kill_again_and_again(dam: DamProgram, tree: Path, *, kills: int, files: int) -> None:
     moments = random.Random(kills)
     statuses = set()
     for number in range(kills):
         trees.small_files(tree / f"{number}", files, seed=number, pictures=number % 4 == 0)
         before = invariant.seen(tree)
-        statuses.add(kill(forks, dam, tree, after=moments.uniform(0, files * SECONDS_FOR_A_FILE)))
+        statuses.add(kill(dam, tree, after=moments.uniform(0, files * SECONDS_FOR_A_FILE)))
         assert invariant.seen(tree) == before
         invariant.assert_holds(dam)
     assert -signal.SIGKILL in statuses
@@ -69,19 +65,16 @@ def kill_again_and_again(forks: ForkServer, dam: DamProgram, tree: Path, *, kill
     invariant.assert_complete(dam)
 
 
-def test_killed_at_any_moment_nothing_is_lost_and_the_next_run_completes(
-    forks: ForkServer, dam: DamProgram, tmp_path: Path
-) -> None:
-    kill_again_and_again(forks, dam, tmp_path / "tree", kills=KILLS, files=50)
+def test_killed_at_any_moment_nothing_is_lost_and_the_next_run_completes(dam: DamProgram, tmp_path: Path) -> None:
+    kill_again_and_again(dam, tmp_path / "tree", kills=KILLS, files=30)
 
 
 @pytest.mark.slow
-def test_killed_many_more_times_nothing_is_lost(forks: ForkServer, dam: DamProgram, tmp_path: Path) -> None:
-    kill_again_and_again(forks, dam, tmp_path / "tree", kills=150, files=60)
+def test_killed_many_more_times_nothing_is_lost(dam: DamProgram, tmp_path: Path) -> None:
+    kill_again_and_again(dam, tmp_path / "tree", kills=150, files=60)
 
 
-@SQLITE
-@pytest.mark.parametrize("after", [0, 0.1, 0.4])
+@pytest.mark.parametrize("after", [0, 0.2])
 def test_ctrl_c_ends_with_one_line_and_status_130(dam: DamProgram, tree: Path, after: float) -> None:
     ended = interrupt(dam, tree, signal.SIGINT, after=after)
 
@@ -93,7 +86,6 @@ def test_ctrl_c_ends_with_one_line_and_status_130(dam: DamProgram, tree: Path, a
     invariant.assert_complete(dam)
 
 
-@SQLITE
 @pytest.mark.parametrize("copy", [True, False])
 def test_ctrl_c_does_not_wait_for_the_end_of_a_large_file(dam: DamProgram, tmp_path: Path, *, copy: bool) -> None:
     large = tmp_path / "large"
@@ -103,7 +95,7 @@ def test_ctrl_c_does_not_wait_for_the_end_of_a_large_file(dam: DamProgram, tmp_p
         processes.wait_for(lambda: str(large) in open_files(process.pid))
         interrupted_at = time.monotonic()
         os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=processes.PATIENCE_SECONDS)
+        _, err = process.communicate(timeout=PATIENCE_SECONDS)
         took = time.monotonic() - interrupted_at
 
     assert (process.returncode, err.count("\n")) == (130, 1)
@@ -111,7 +103,6 @@ def test_ctrl_c_does_not_wait_for_the_end_of_a_large_file(dam: DamProgram, tmp_p
     assert list((dam.storage / "tmp").glob("*/*")) == []
 
 
-@SQLITE
 def test_sigterm_ends_it_and_the_next_run_completes(dam: DamProgram, tree: Path) -> None:
     ended = interrupt(dam, tree, signal.SIGTERM, after=0.2)
 
@@ -122,14 +113,13 @@ def test_sigterm_ends_it_and_the_next_run_completes(dam: DamProgram, tree: Path)
     invariant.assert_complete(dam)
 
 
-@SQLITE
 def test_when_nobody_reads_the_output_any_more_it_ends_quietly(dam: DamProgram, tmp_path: Path) -> None:
     tree = trees.small_files(tmp_path / "tree", 1200)
     with processes.started(dam, "add-asset", "-r", "--json", tree) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.stdout.close()
-        process.wait(processes.PATIENCE_SECONDS)
+        process.wait(PATIENCE_SECONDS)
         assert process.stderr is not None
         assert process.stderr.read() == ""
 

@@ -2,9 +2,10 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -12,9 +13,10 @@ from sqlalchemy import create_engine, text
 from tests import hostile, invariant, needs
 from tests.cli_process import DamProgram
 from tests.durability import processes, trees
-from tests.durability.processes import Ended, with_fault, with_limit, without_rights_of_root
+from tests.durability.processes import Ended, Fault, without_rights_of_root
 
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite_url"], indirect=True)
+POSTGRES = pytest.mark.parametrize("database_url", ["postgres_url"], indirect=True)
 
 
 @pytest.fixture
@@ -30,8 +32,8 @@ def in_use(dam: DamProgram, tmp_path: Path) -> DamProgram:
     return dam
 
 
-def add(dam: DamProgram, path: Path, before: Sequence[str] = ()) -> Ended:
-    return processes.run(dam, "add-asset", "-r", "--json", "--defer", path, before=before)
+def add(dam: DamProgram, path: Path, **how: Any) -> Ended:
+    return processes.run(dam, "add-asset", "-r", "--json", "--defer", path, **how)
 
 
 def assert_completes(dam: DamProgram, tree: Path) -> None:
@@ -52,28 +54,26 @@ def assert_some_failed(ended: Ended, reason: str) -> dict[str, int]:
     return summary
 
 
-@SQLITE
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        ("fsync:error=EIO:when=2", "Input/output error"),
-        ("renameat2:error=EIO:when=4", "Input/output error"),
-        ("renameat2:error=ENOSPC:when=12", "No space left on device"),
+        (Fault("fsync", "error=EIO:when=2"), "Input/output error"),
+        (Fault("renameat2", "error=EIO:when=4"), "Input/output error"),
+        (Fault("renameat2", "error=ENOSPC:when=12"), "No space left on device"),
     ],
 )
-def test_what_the_disk_refuses_is_that_files_failure(in_use: DamProgram, tree: Path, fault: str, reason: str) -> None:
-    ended = add(in_use, tree, with_fault(fault))
+def test_what_the_disk_refuses_is_that_files_failure(in_use: DamProgram, tree: Path, fault: Fault, reason: str) -> None:
+    ended = add(in_use, tree, fault=fault)
 
     assert_some_failed(ended, reason)
     invariant.assert_holds(in_use)
     assert_completes(in_use, tree)
 
 
-@SQLITE
 def test_a_write_that_fails_is_that_files_failure(in_use: DamProgram, tree: Path) -> None:
     # The thread that reads writes a file at a time; the one that prints writes only two lines.
-    fault = with_fault("write:error=EDQUOT:when=5")
-    ended = processes.run(in_use, "add-asset", "-r", "--defer", tree, before=fault)
+    fault = Fault("write", "error=EDQUOT:when=5")
+    ended = processes.run(in_use, "add-asset", "-r", "--defer", tree, fault=fault)
 
     assert (ended.status, ended.out) == (
         1,
@@ -84,11 +84,10 @@ def test_a_write_that_fails_is_that_files_failure(in_use: DamProgram, tree: Path
     assert_completes(in_use, tree)
 
 
-@SQLITE
 def test_a_file_that_cant_be_read_to_its_end_is_that_files_failure(in_use: DamProgram, tree: Path) -> None:
     bad = tree / "00" / "0005.bin"
 
-    ended = add(in_use, tree, with_fault("pread64:error=EIO", path=bad))
+    ended = add(in_use, tree, fault=Fault("pread64", "error=EIO", bad))
 
     assert assert_some_failed(ended, "Input/output error")["failed"] == 1
     assert f'"path": "{bad}", "status": "failed"' in ended.out
@@ -96,9 +95,9 @@ def test_a_file_that_cant_be_read_to_its_end_is_that_files_failure(in_use: DamPr
 
 
 @SQLITE
-@pytest.mark.parametrize("fault", ["fdatasync:error=EIO:when=1", "pwrite64:error=ENOSPC:when=3"])
-def test_a_database_that_cant_be_written_is_one_line_and_status_2(in_use: DamProgram, tree: Path, fault: str) -> None:
-    ended = add(in_use, tree, with_fault(fault))
+@pytest.mark.parametrize("fault", [Fault("fdatasync", "error=EIO:when=1"), Fault("pwrite64", "error=ENOSPC:when=3")])
+def test_a_database_that_cant_be_written_is_one_line_and_status_2(in_use: DamProgram, tree: Path, fault: Fault) -> None:
+    ended = add(in_use, tree, fault=fault)
 
     assert ended.status == 2
     assert ended.has_one_line_on_stderr, ended.err
@@ -106,32 +105,45 @@ def test_a_database_that_cant_be_written_is_one_line_and_status_2(in_use: DamPro
     assert_completes(in_use, tree)
 
 
-@SQLITE
-@pytest.mark.parametrize("call", ["fsync:2", "renameat2:1", "renameat2:7", "fdatasync:1", "pwrite64:14"])
+@pytest.mark.parametrize("call", ["fsync:2", "renameat2:1", "renameat2:7"])
 def test_killed_at_this_very_call_nothing_is_lost(in_use: DamProgram, tree: Path, call: str) -> None:
+    kill_at(in_use, tree, call)
+
+
+@SQLITE
+@pytest.mark.parametrize("call", ["fdatasync:1", "pwrite64:14"])
+def test_killed_while_the_database_is_written_nothing_is_lost(in_use: DamProgram, tree: Path, call: str) -> None:
+    kill_at(in_use, tree, call)
+
+
+@POSTGRES
+@pytest.mark.parametrize("call", ["sendto:26", "sendto:45", "sendto:70"])
+def test_killed_while_the_server_is_told_nothing_is_lost(in_use: DamProgram, tree: Path, call: str) -> None:
+    kill_at(in_use, tree, call)
+
+
+def kill_at(dam: DamProgram, tree: Path, call: str) -> None:
     name, when = call.split(":")
 
-    ended = add(in_use, tree, with_fault(f"{name}:signal=SIGKILL:when={when}"))
+    ended = add(dam, tree, fault=Fault(name, f"signal=SIGKILL:when={when}"))
 
     assert ended.status == -signal.SIGKILL
-    invariant.assert_holds(in_use)
-    assert_completes(in_use, tree)
+    invariant.assert_holds(dam)
+    assert_completes(dam, tree)
 
 
-@SQLITE
 def test_a_file_larger_than_the_system_allows_fails_and_the_others_are_taken(in_use: DamProgram, tree: Path) -> None:
     (tree / "huge").write_bytes(bytes(3_000_000))
 
-    ended = add(in_use, tree, with_limit(fsize=2_000_000))
+    ended = add(in_use, tree, limits={"fsize": 2_000_000})
 
     assert assert_some_failed(ended, "File too large")["failed"] == 1
     assert_completes(in_use, tree)
 
 
-@SQLITE
 @pytest.mark.parametrize("limit", [14, 24])
 def test_too_few_descriptors_end_in_words_and_nothing_is_lost(in_use: DamProgram, tree: Path, limit: int) -> None:
-    ended = add(in_use, tree, with_limit(nofile=limit))
+    ended = add(in_use, tree, limits={"nofile": limit})
 
     assert "Traceback" not in ended.err
     if ended.status == 2:
@@ -142,7 +154,6 @@ def test_too_few_descriptors_end_in_words_and_nothing_is_lost(in_use: DamProgram
     assert_completes(in_use, tree)
 
 
-@SQLITE
 def test_a_full_disk_fails_the_files_that_do_not_fit(dam: DamProgram, tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
@@ -163,7 +174,6 @@ def test_a_full_disk_fails_the_files_that_do_not_fit(dam: DamProgram, tmp_path: 
         assert_completes(dam, tree)
 
 
-@SQLITE
 def test_a_disk_that_turned_read_only_is_said_and_nothing_is_lost(dam: DamProgram, tree: Path) -> None:
     with small_disk(dam.storage, kilobytes=4000):
         assert processes.run_here(dam, "add-asset", "--defer", tree / "00" / "0000.bin").status == 0
@@ -178,13 +188,12 @@ def test_a_disk_that_turned_read_only_is_said_and_nothing_is_lost(dam: DamProgra
         assert_completes(dam, tree)
 
 
-@SQLITE
 def test_a_storage_that_may_not_be_written_to_is_said(in_use: DamProgram, tree: Path) -> None:
     folders = [in_use.storage, *(path for path in in_use.storage.rglob("*") if path.is_dir())]
     for folder in folders:
         folder.chmod(0o555)
 
-    ended = add(in_use, tree, without_rights_of_root())
+    ended = add(in_use, tree, before=without_rights_of_root())
 
     assert ended.status in {1, 2}
     assert "Permission denied" in ended.out + ended.err
@@ -194,7 +203,6 @@ def test_a_storage_that_may_not_be_written_to_is_said(in_use: DamProgram, tree: 
     assert_completes(in_use, tree)
 
 
-@SQLITE
 def test_unreadable_files_and_folders_are_named_and_the_others_are_taken(in_use: DamProgram, tree: Path) -> None:
     secret, closed = tree / "secret", tree / "closed"
     secret.write_text("secret")
@@ -203,7 +211,7 @@ def test_unreadable_files_and_folders_are_named_and_the_others_are_taken(in_use:
     (closed / "inside").write_text("inside")
     closed.chmod(0)
 
-    ended = add(in_use, tree, without_rights_of_root())
+    ended = add(in_use, tree, before=without_rights_of_root())
 
     failed = {o["path"]: o["reason"] for o in ended.documents[:-1] if o["status"] == "failed"}
     assert failed.keys() == {str(secret), str(closed)}

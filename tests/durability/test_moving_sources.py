@@ -27,9 +27,8 @@ def moving(tmp_path: Path) -> Iterator[Path]:
             process.kill()
 
 
-@pytest.mark.parametrize("database_url", ["sqlite_url"], indirect=True)
 def test_a_source_that_moves_gives_a_content_that_it_had_or_a_named_failure(dam: DamProgram, moving: Path) -> None:
-    for _ in range(4):
+    for _ in range(3):
         done = processes.run_here(dam, "add-asset", "-r", "--json", "--defer", moving)
 
         summary = trees.balance(done.documents)

@@ -1,7 +1,6 @@
 import errno
 import hashlib
 import os
-import pickle
 import shutil
 import signal
 import stat
@@ -286,12 +285,6 @@ class TestObjectsOnDisk:
             published = local.publish(list(threads.map(local.stage, paths)))
 
         assert [each.content_id for each in published if isinstance(each, Published)] == [*map(id_of, contents)]
-
-    def test_another_process_may_stage(self, local: LocalFileStorage, here: Adder) -> None:
-        stager = pickle.loads(pickle.dumps(local.stager()))
-        staged = pickle.loads(pickle.dumps(stager.stage(here.source(b"content"))))
-
-        assert local.publish([staged]) == [Published(id_of(b"content"), 7, Outcome.STORED)]
 
 
 class TestOpening:

@@ -10,7 +10,7 @@ import pytest
 
 from dam.core.exceptions import SourceChanged, SourceUnreadable
 from dam.core.file_operations import FileOperationsResource
-from dam.services.source_reading import BLOCK_BYTES, HEAD_BYTES, WHOLE_BYTES, Digest, digest_file, digest_object
+from dam.services.source_reading import BLOCK_BYTES, HEAD_BYTES, WHOLE_BYTES, Digest, digest_file, sha256_of
 from dam.services.source_walk import stat_signature
 from tests import hostile, tracing
 
@@ -72,7 +72,7 @@ def test_reading_starts_at_the_start_wherever_the_descriptor_is(tmp_path: Path) 
     with opened(source_of(tmp_path, b"123456"), os.O_RDONLY) as source:
         os.lseek(source, 3, os.SEEK_SET)
 
-        assert digest_file(source).sha256 == digest_object(source).sha256 == hashlib.sha256(b"123456").digest()
+        assert digest_file(source).sha256 == sha256_of(source) == hashlib.sha256(b"123456").digest()
 
 
 def test_a_file_modified_just_now_is_read_but_its_state_is_not_remembered(tmp_path: Path) -> None:
@@ -160,14 +160,14 @@ def test_a_file_written_to_all_the_time_is_read_as_it_was_at_one_moment_or_fails
     source, copy = source_of(tmp_path, bytes(piece * pieces)), tmp_path / "copy"
     code = """if True:
         import sys, time
-        piece, pieces, round = int(sys.argv[2]), int(sys.argv[3]), 0
+        piece, pieces, number = int(sys.argv[2]), int(sys.argv[3]), 0
         end = time.monotonic() + 1
         with open(sys.argv[1], "r+b", buffering=0) as file:
             while time.monotonic() < end:
-                round = (round + 1) % 256
+                number = (number + 1) % 256
                 file.seek(0)
                 for _ in range(pieces):
-                    file.write(bytes([round]) * piece)
+                    file.write(bytes([number]) * piece)
                 time.sleep(0.03)
     """
 
@@ -183,7 +183,7 @@ def test_a_file_written_to_all_the_time_is_read_as_it_was_at_one_moment_or_fails
             rounds = content[::piece]
             steps = [(first - second) % 256 for first, second in itertools.pairwise(rounds)]
             assert hashlib.sha256(content).digest() == digest.sha256
-            assert content == b"".join(bytes([round]) * piece for round in rounds)
+            assert content == b"".join(bytes([number]) * piece for number in rounds)
             assert set(steps) <= {0, 1}
             assert steps.count(1) <= 1
 
