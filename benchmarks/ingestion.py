@@ -39,8 +39,10 @@ class Row:
     case: str
     contender: str
     seconds: float
-    per_second: float | None
+    per_second: float
     ratio: float
+    processor_seconds: float
+    processor_ratio: float
     beside: str
     note: str
 
@@ -164,14 +166,13 @@ def _memory(sizes: Sizes, home: Path) -> list[Row]:
     few = corpus.small_files(home / "small-1000", 1_000)
     many = corpus.small_files(home / f"small-{sizes.library}", sizes.library)
     rows = []
-    base = 0
+    base: Timing | None = None
     for name, root, count in (("1,000 files", few, 1_000), (f"{sizes.library:,} files", many, sizes.library)):
         timing = take_turns([added(root)], home, runs=0, memory=True)["dam-cli add-asset"]
-        base = base or timing.peak_bytes
-        note = f"peak of the process tree {timing.peak_bytes / 1e6:.0f} MB"
-        rows.append(
-            Row("memory", name, timing.median, count / timing.median, timing.peak_bytes / base, "1,000 files", note)
-        )
+        base = base or timing
+        peak = f"peak of the process tree {timing.peak_bytes / 1e6:.0f} MB"
+        note = f"{peak}, {timing.peak_bytes / base.peak_bytes:.2f} of that with 1,000 files"
+        rows.append(_row("memory", name, timing, base, count, beside="1,000 files", note=note))
     return rows
 
 
@@ -249,16 +250,19 @@ def _here() -> dict[str, str]:
 def _rows(
     case: str, timings: dict[str, Timing], contenders: Sequence[Contender], count: int, *, beside: str
 ) -> list[Row]:
-    base = timings[beside].median
-    return [
-        Row(
-            case,
-            one.name,
-            timings[one.name].median,
-            count / timings[one.name].median,
-            timings[one.name].median / base,
-            beside,
-            one.does,
-        )
-        for one in contenders
-    ]
+    base = timings[beside]
+    return [_row(case, one.name, timings[one.name], base, count, beside=beside, note=one.does) for one in contenders]
+
+
+def _row(case: str, name: str, timing: Timing, base: Timing, count: int, *, beside: str, note: str) -> Row:
+    return Row(
+        case=case,
+        contender=name,
+        seconds=timing.median,
+        per_second=count / timing.median,
+        ratio=timing.median / base.median,
+        processor_seconds=timing.processors,
+        processor_ratio=timing.processors / base.processors,
+        beside=beside,
+        note=note,
+    )

@@ -24,9 +24,10 @@ class Contender:
 
 @dataclass(frozen=True)
 class Timing:
-    """What the runs of a contender took: seconds of each, and the peak memory of its process tree in bytes."""
+    """What the runs of a contender took: seconds of each, processor seconds of its process tree, its peak in bytes."""
 
     seconds: list[float]
+    processor_seconds: list[float]
     peak_bytes: int
 
     @property
@@ -34,21 +35,28 @@ class Timing:
         """Return the middle of the runs."""
         return statistics.median(self.seconds)
 
+    @property
+    def processors(self) -> float:
+        """Return the middle of the processor seconds, which others on the machine disturb less."""
+        return statistics.median(self.processor_seconds)
+
 
 def take_turns(contenders: Sequence[Contender], home: Path, *, runs: int, memory: bool = False) -> dict[str, Timing]:
     """Run each contender once to warm up and then ``runs`` times, A B C A B C …, each in a folder made anew."""
     seconds: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    processors: dict[str, list[float]] = {name: [] for name in seconds}
     peaks = dict.fromkeys(seconds, 0)
     for turn in range(runs + 1):
         for contender in contenders:
-            took, peak = _run(contender, home / "run", memory=memory)
+            took, worked, peak = _run(contender, home / "run", memory=memory)
             peaks[contender.name] = max(peaks[contender.name], peak)
             if turn or runs == 0:
                 seconds[contender.name].append(took)
-    return {name: Timing(seconds[name], peaks[name]) for name in seconds}
+                processors[contender.name].append(worked)
+    return {name: Timing(seconds[name], processors[name], peaks[name]) for name in seconds}
 
 
-def _run(contender: Contender, folder: Path, *, memory: bool) -> tuple[float, int]:
+def _run(contender: Contender, folder: Path, *, memory: bool) -> tuple[float, float, int]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     contender.prepare(folder)
@@ -56,6 +64,7 @@ def _run(contender: Contender, folder: Path, *, memory: bool) -> tuple[float, in
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     env |= {name: value.replace("{home}", str(folder)) for name, value in contender.env.items()}
     command = [word.replace("{home}", str(folder)) for word in contender.command]
+    worked_before = _processor_seconds()
     began = time.perf_counter()
     process = subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     peak = _watched(process) if memory else 0
@@ -63,7 +72,12 @@ def _run(contender: Contender, folder: Path, *, memory: bool) -> tuple[float, in
     took = time.perf_counter() - began
     if process.returncode:
         raise SystemExit(f"{contender.name} ended with {process.returncode}: {errors.decode(errors='replace')[-500:]}")
-    return took, peak
+    return took, _processor_seconds() - worked_before, peak
+
+
+def _processor_seconds() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _watched(process: subprocess.Popen[bytes]) -> int:

@@ -11,6 +11,8 @@ from dam.core.config import WorldConfig, read_settings
 from dam.core.database import Database
 from dam.core.exceptions import SchemaMissing
 
+OPEN_FILES = 8192
+
 
 class _EscapingFormatter(logging.Formatter):
     """Keeps what names and metadata contain from acting on the terminal."""
@@ -52,6 +54,19 @@ def check_schema(database: Database) -> None:
             raise
         database.upgrade()
         output.note(output.visible(f"Note: set up a new database: {database.address}"))
+
+
+def allow_many_open_files() -> None:
+    """Take as many descriptors as the system lets this process take, so that many copies can be synced together.
+
+    The usual first limit is there for programs that use select(2), which this one does not.
+    """
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def usable_cores() -> int:

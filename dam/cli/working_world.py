@@ -44,6 +44,8 @@ def workers(config: WorldConfig, *, jobs: int | None, address: str | None = None
 
 
 def _add_storage(world: World, *, storing: bool) -> None:
+    if storing:
+        program.allow_many_open_files()
     storage = LocalFileStorage(world.config.storage_path)
     with world.reading() as session:
         expect_objects = asset_service.has_stored_objects(session, LOCAL_CAS)

@@ -50,6 +50,17 @@ def test_the_module_is_the_program_too(environment: dict[str, str]) -> None:
     assert subprocess.run(command, env=environment, check=False).returncode == 1
 
 
+@pytest.mark.parametrize(("hard", "soft"), [(900, 900), (5000, 5000), (20000, 8192)])
+def test_as_many_files_as_the_system_lets_may_be_open(hard: int, soft: int) -> None:
+    code = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (256, {hard}))\n"
+        "from dam.cli import program; program.allow_many_open_files()\n"
+        "print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == f"{soft} {hard}\n"
+
+
 def _filled(dam: DamProgram, tmp_path: Path, count: int) -> Path:
     folder = tmp_path / "files"
     folder.mkdir()
