@@ -25,7 +25,8 @@ class IsolatedExecutor(Executor):
 
     A task has ``timeout_seconds`` from its start in a worker, which is killed when they are over, and the whole address
     space of a worker is limited to ``memory_bytes``. The future then fails with a ``TaskFailed`` that says which; other
-    tasks don't notice. An exception of the task itself arrives as it is, its traceback added as a note.
+    tasks don't notice. An exception of the task itself arrives as it is, its traceback added as a note. A task whose
+    worker is killed by somebody else, or by the system when memory is short, runs once more, alone, before it fails.
 
     Functions are found by module and name, so they can't live in ``__main__``, which workers never import. The modules
     named in ``preload`` are imported once and shared by all workers. Workers have no terminal: what a library prints

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from math import inf
 from selectors import EVENT_READ, DefaultSelector
@@ -117,8 +118,11 @@ class Dispatcher(threading.Thread):
     def _taker(self, task: Task) -> Worker | None:
         """Return an idle worker; with much to do, one with nothing in line, so that it needn't wait for us later.
 
-        A large task is not sent ahead: until the worker reads it, it would block us.
+        A large task is not sent ahead: until the worker reads it, it would block us. A suspected one runs alone.
         """
+        running = [worker.tasks[0] for worker in self._workers.values() if worker.tasks]
+        if running and (task.suspected or any(other.suspected for other in running)):
+            return None
         staying = (worker for worker in self._workers.values() if not worker.leaving)
         worker = min(staying, key=lambda worker: len(worker.tasks), default=None)
         if worker is None or not worker.tasks:
@@ -222,15 +226,27 @@ class Dispatcher(threading.Thread):
             self._retire(worker)
 
     def _bury(self, pid: int, exit_code: int) -> None:
-        """Forget a worker that has ended, after hearing its last words; the task it was at has failed with it."""
+        """Forget a worker that has ended, after hearing its last words, and judge the task it was at."""
         worker = self._workers.pop(pid)
         while self._hear(worker):
             pass
         self._retire(worker)
         worker.channel.close()
         if worker.tasks:
-            worker.tasks.popleft().future.set_exception(_cause_of_death(exit_code))
+            task = worker.tasks.popleft()
             self._take_back(worker)
+            self._judge(task, exit_code)
+
+    def _judge(self, task: Task, exit_code: int) -> None:
+        """Fail a task whose worker died at it, unless it was killed for the first time.
+
+        No decoder ends like that, and we kill only what is overdue: it was somebody else, or the system, which is out
+        of memory. That may be for all that ran at the time, so the task gets a second run, with nothing beside it.
+        """
+        if exit_code == -signal.SIGKILL and not task.suspected:
+            self._queue.appendleft(replace(task, suspected=True))
+        else:
+            task.future.set_exception(_cause_of_death(exit_code))
 
     def _bury_server(self, server: ServerProcess) -> None:
         """Its workers have died with it; the next task starts another, unless this goes on and on."""

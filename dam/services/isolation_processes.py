@@ -73,10 +73,11 @@ class ServerProcess:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A pickled call and the future that waits for it."""
+    """A pickled call and the future that waits for it; one that is ``suspected`` had its worker killed once."""
 
     future: Future[Any]
     call: bytes
+    suspected: bool = False
 
 
 @dataclass(slots=True, eq=False)

@@ -5,10 +5,10 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-
-from PIL import Image
 
 
 class Unreadable(Exception):
@@ -40,6 +40,25 @@ def touch_and_sleep(path: Path, seconds: float) -> None:
     time.sleep(seconds)
 
 
+def sleep_the_first_time(path: Path) -> int:
+    """Tell at once who runs this, but the first time only after half a minute."""
+    if not path.exists():
+        touch_and_sleep(path, 30)
+    return os.getpid()
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def meet(own: Path, other: Path) -> None:
+    own.touch()
+    wait_for(other)
+
+
 def hold_the_interpreter() -> None:
     sum(range(10**15))
 
@@ -53,6 +72,12 @@ def keep_bytes(count: int) -> int:
     ctypes.pythonapi.PyMem_RawMalloc.restype = ctypes.c_void_p
     ctypes.pythonapi.PyMem_RawMalloc(ctypes.c_size_t(count))
     return os.getpid()
+
+
+def with_peak_memory[**P, T](function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[int, T]:
+    """Return the most bytes that this process, or the one it was forked from, ever had in memory; and the result."""
+    result = function(*args, **kwargs)
+    return max(_peak_memory(os.getpid()), _peak_memory(os.getppid())), result
 
 
 def exit_at_once(status: int) -> None:
@@ -70,6 +95,13 @@ def kill_itself(number: int) -> None:
 def kill_the_server() -> None:
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(10)
+
+
+def kill_the_server_the_first_time(path: Path) -> str:
+    if not path.exists():
+        path.touch()
+        kill_the_server()
+    return "done"
 
 
 def fail(text: str) -> None:
@@ -126,5 +158,10 @@ def start_a_program(path: Path) -> None:
     time.sleep(60)
 
 
-def image_size(width: int, height: int) -> tuple[int, int]:
-    return Image.new("L", (width, height)).size
+def is_imported(name: str) -> bool:
+    return name in sys.modules
+
+
+def _peak_memory(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))

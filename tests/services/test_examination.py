@@ -1,12 +1,14 @@
 import dataclasses
 import io
 import math
+import resource
 import struct
 import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from concurrent.futures import Future
+from functools import cache
 from pathlib import Path
 
 import imagehash
@@ -16,16 +18,26 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from dam.core.exceptions import TaskFailed
-from dam.services import examination
+from dam.services import examination, executors
 from dam.services.examination import Limits, examine, query_image, readers_for, thumbnail
 from dam.services.facts import Fact, Facts, FrameProperties, ImageCapture, ImageDimensions, PerceptualHashes
 from dam.services.isolation import IsolatedExecutor
 from dam.services.media_type import media_type
 from tests import media
-from tests.samples import SIZE, Sample, all_samples
+from tests.samples import SIZE, all_samples
+from tests.services import isolation_tasks as tasks
 
 SAMPLES = {sample.name: sample for sample in all_samples()}
 HUGE = 100_000
+ZEROS = 1 << 16
+MOST_MEMORY = 1_200_000_000
+PRELOADED = (
+    *executors.PRELOADED,
+    "dam.services.perceptual_hashing",
+    "dam.services.readers.stream_reader",
+    "dam.services.readers.hachoir_reader",
+    "dam.services.readers.document_reader",
+)
 
 
 def type_of(path: Path) -> str | None:
@@ -42,12 +54,6 @@ def fact[T: Fact](facts: Facts, kind: type[T]) -> T | None:
     return next((found for found in facts.found if isinstance(found, kind)), None)
 
 
-def made(sample: Sample, folder: Path) -> Path:
-    path = folder / sample.name
-    sample.make(path)
-    return path
-
-
 def written(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
     return path
@@ -57,12 +63,26 @@ def tolerated(value: object) -> object:
     return pytest.approx(value, rel=0.01, abs=0.02) if isinstance(value, float) else value
 
 
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return the maker of samples: the file of that name, made once for all tests, which leave it as it is."""
+    folder = tmp_path_factory.mktemp("samples")
+
+    @cache
+    def made(name: str) -> Path:
+        SAMPLES[name].make(folder / name)
+        return folder / name
+
+    return made
+
+
 @pytest.mark.parametrize("name", SAMPLES)
-def test_every_format_gives_its_known_facts(name: str, tmp_path: Path) -> None:
+def test_every_format_has_its_type_and_gives_its_known_facts(name: str, samples: Callable[[str], Path]) -> None:
     sample = SAMPLES[name]
 
-    facts = examined(made(sample, tmp_path))
+    facts = examined(samples(name))
 
+    assert type_of(samples(name)) == sample.mime_type
     assert facts.problems == ()
     for known in sample.facts:
         found = fact(facts, type(known))
@@ -72,18 +92,13 @@ def test_every_format_gives_its_known_facts(name: str, tmp_path: Path) -> None:
     assert (fact(facts, PerceptualHashes) is not None) is sample.hashed
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-def test_every_format_has_its_type(name: str, tmp_path: Path) -> None:
-    assert type_of(made(SAMPLES[name], tmp_path)) == SAMPLES[name].mime_type
-
-
 @pytest.mark.parametrize("name", [name for name, sample in SAMPLES.items() if sample.hashed])
-def test_hashes_are_those_of_imagehash_for_the_picture_as_displayed(name: str, tmp_path: Path) -> None:
-    path = made(SAMPLES[name], tmp_path)
+def test_hashes_are_those_of_imagehash_for_the_picture_as_displayed(
+    name: str, samples: Callable[[str], Path]
+) -> None:  # fmt: skip
+    found = fact(examined(samples(name)), PerceptualHashes)
 
-    found = fact(examined(path), PerceptualHashes)
-
-    with Image.open(path) as opened:
+    with Image.open(samples(name)) as opened:
         shown = ImageOps.exif_transpose(opened)
         shown.info.pop("transparency", None)
         assert found == PerceptualHashes(
@@ -96,8 +111,10 @@ def test_hashes_are_those_of_imagehash_for_the_picture_as_displayed(name: str, t
 @pytest.mark.parametrize(
     "name", ["pages.tif", "still.gif", "still.webp", "still.avif", "rgb.png", "tone.m4a", "two.ico"]
 )
-def test_single_frames_pages_and_plain_sound_have_no_frame_properties(name: str, tmp_path: Path) -> None:
-    assert fact(examined(made(SAMPLES[name], tmp_path)), FrameProperties) is None
+def test_single_frames_pages_and_plain_sound_have_no_frame_properties(
+    name: str, samples: Callable[[str], Path]
+) -> None:  # fmt: skip
+    assert fact(examined(samples(name)), FrameProperties) is None
 
 
 def test_unknown_types_have_no_readers() -> None:
@@ -166,13 +183,21 @@ def test_problems_are_one_short_line() -> None:
 # Hostile files
 
 
-def png_header(width: int, height: int) -> bytes:
+def packed_zeros(count: int) -> bytes:
+    """Return at least so many zeros as zlib packs them, but quickly: one packed block over and over."""
+    packer = zlib.compressobj(wbits=-15)
+    block = packer.compress(bytes(ZEROS)) + packer.flush(zlib.Z_FULL_FLUSH)
+    blocks = math.ceil(count / ZEROS)
+    checksum = (blocks * ZEROS % 65521) << 16 | 1  # Adler-32 of zeros
+    return b"\x78\x9c" + block * blocks + b"\x03\x00" + struct.pack(">I", checksum)
+
+
+def black_png(width: int, height: int, *, rows: int | None = None) -> bytes:
+    """Return a picture that has all its pixels, or only those of so many rows."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(100_000))), (b"IEND", b""))
-    made = [
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    ]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(made)
+    pixels = packed_zeros((1 + 3 * width) * (height if rows is None else rows))
+    chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(media.png_chunk(kind, data) for kind, data in chunks)
 
 
 def gif_header(width: int, height: int) -> bytes:
@@ -192,15 +217,16 @@ def tiff_header(width: int, height: int, *, next_directory: int = 0) -> bytes:
     return b"II\x2a\x00" + struct.pack("<I", 8) + directory + bytes(200)
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "size"),
-    [
-        ("bomb.png", png_header(HUGE, HUGE), (HUGE, HUGE)),
-        ("bomb.gif", gif_header(60_000, 60_000), (60_000, 60_000)),
-        ("bomb.bmp", bmp_header(HUGE, HUGE), (HUGE, HUGE)),
-        ("bomb.tif", tiff_header(HUGE, HUGE), (HUGE, HUGE)),
-    ],
-)
+BOMBS = {
+    "bomb.png": (black_png(HUGE, HUGE, rows=10), (HUGE, HUGE)),
+    "bomb.gif": (gif_header(60_000, 60_000), (60_000, 60_000)),
+    "bomb.bmp": (bmp_header(HUGE, HUGE), (HUGE, HUGE)),
+    "bomb.tif": (tiff_header(HUGE, HUGE), (HUGE, HUGE)),
+    "above.png": (black_png(8192, 8193, rows=10), (8192, 8193)),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "size"), [(name, *bomb) for name, bomb in BOMBS.items()])
 def test_bombs_keep_their_size_and_are_not_decoded(
     name: str, content: bytes, size: tuple[int, int], tmp_path: Path
 ) -> None:  # fmt: skip
@@ -217,16 +243,17 @@ def test_a_picture_whose_directory_leads_back_to_itself_is_read_once(tmp_path: P
 
 
 def test_two_hundred_thousand_chunks_are_walked(tmp_path: Path) -> None:
-    chunks = [(b"zTXt", b"a\x00\x00" + bytes(4))] * 200_000
+    plain = media.picture_bytes("PNG")
+    chunks = media.png_chunk(b"zTXt", b"a\x00\x00" + bytes(4)) * 200_000
 
-    facts = examined(written(tmp_path / "chunks.png", media.png_with(*chunks)))
+    facts = examined(written(tmp_path / "chunks.png", plain[:33] + chunks + plain[33:]))
 
     assert facts.problems == ()
     assert facts.found[0] == SIZE
 
 
 def test_compressed_texts_and_profiles_are_not_unpacked(tmp_path: Path) -> None:
-    bomb = b"x\x00\x00" + zlib.compress(bytes(50_000_000))
+    bomb = b"x\x00\x00" + packed_zeros(50_000_000)
 
     facts = examined(written(tmp_path / "text.png", media.png_with((b"zTXt", bomb), (b"iCCP", bomb))))
 
@@ -261,14 +288,8 @@ def test_playlists_open_nothing(kind: str, marker: bytes, tmp_path: Path) -> Non
 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[IsolatedExecutor]:
-    with IsolatedExecutor(jobs=1, timeout_seconds=20, memory_bytes=1 << 30) as executor:
+    with IsolatedExecutor(jobs=1, timeout_seconds=20, memory_bytes=1 << 30, preload=PRELOADED) as executor:
         yield executor
-
-
-@pytest.fixture(scope="module")
-def contents(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
-    folder = tmp_path_factory.mktemp("samples")
-    return lru_cache(None)(lambda name: made(SAMPLES[name], folder).read_bytes())
 
 
 def assert_storable(facts: Facts) -> None:
@@ -287,18 +308,18 @@ def assert_storable(facts: Facts) -> None:
     assert all(problem.isprintable() and len(problem) <= 300 for problem in facts.problems)
 
 
-def run_on(workers: IsolatedExecutor, path: Path, mime_type: str) -> Facts:
-    readers = readers_for(mime_type)
-    return workers.submit(examine, str(path), mime_type, readers, Limits()).result()
+def submitted(workers: IsolatedExecutor, path: Path, mime_type: str | None) -> Future[Facts]:
+    return workers.submit(examine, str(path), mime_type, readers_for(mime_type), Limits())
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_file_cut_anywhere_gives_facts_or_problems(
-    name: str, workers: IsolatedExecutor, contents: Callable[[str], bytes], tmp_path: Path
+    name: str, workers: IsolatedExecutor, samples: Callable[[str], Path], tmp_path: Path
 ) -> None:  # fmt: skip
-    whole = contents(name)
-    for part in range(16):
-        facts = run_on(workers, written(tmp_path / "cut", whole[: len(whole) * part // 16]), SAMPLES[name].mime_type)
+    whole = samples(name).read_bytes()
+    parts = [written(tmp_path / str(part), whole[: len(whole) * part // 16]) for part in range(16)]
+    for future in [submitted(workers, part, SAMPLES[name].mime_type) for part in parts]:
+        facts = future.result()
         assert facts.found or facts.problems
         assert_storable(facts)
 
@@ -309,23 +330,22 @@ def test_a_file_cut_anywhere_gives_facts_or_problems(
 )
 @given(data=st.data())
 def test_a_file_changed_anywhere_does_no_harm(
-    name: str, workers: IsolatedExecutor, contents: Callable[[str], bytes], tmp_path: Path, data: st.DataObject
+    name: str, workers: IsolatedExecutor, samples: Callable[[str], Path], tmp_path: Path, data: st.DataObject
 ) -> None:  # fmt: skip
-    content = bytearray(contents(name))
+    content = bytearray(samples(name).read_bytes())
     places = st.integers(0, min(len(content), 4096) - 1) | st.integers(0, len(content) - 1)
     for place, change in data.draw(st.lists(st.tuples(places, st.binary(min_size=1, max_size=8)), max_size=6)):
         content[place : place + len(change)] = change
     try:
-        facts = run_on(workers, written(tmp_path / "changed", bytes(content)), SAMPLES[name].mime_type)
+        path = written(tmp_path / "changed", bytes(content))
+        facts = submitted(workers, path, SAMPLES[name].mime_type).result()
     except TaskFailed:
         return  # a crash, in its own process; the next file finds a new one
     assert_storable(facts)
 
 
 def test_a_worker_survives_a_picture_it_has_no_memory_for(tmp_path: Path) -> None:
-    large = written(
-        tmp_path / "large.png", media.picture_bytes("PNG", Image.new("RGB", (5000, 5000)), compress_level=1)
-    )
+    large = written(tmp_path / "large.png", black_png(5000, 5000))
     small = written(tmp_path / "small.png", media.picture_bytes("PNG"))
 
     with IsolatedExecutor(jobs=1, timeout_seconds=20, memory_bytes=180 << 20) as workers:
@@ -338,6 +358,28 @@ def test_a_worker_survives_a_picture_it_has_no_memory_for(tmp_path: Path) -> Non
 
     assert facts.problems == ("ran out of memory",)
     assert second.result().problems == ()
+
+
+def test_no_process_takes_more_memory_than_it_may(workers: IsolatedExecutor, tmp_path: Path) -> None:
+    bombs = [written(tmp_path / name, content) for name, (content, _) in BOMBS.items()]
+    largest = written(tmp_path / "largest.png", black_png(8192, 8192))
+
+    peaks = [peak_of_examination(workers, path) for path in bombs]
+    peak, facts = peak_of_examination(workers, largest)
+
+    assert all(bomb.problems and not fact(bomb, PerceptualHashes) for _, bomb in peaks)
+    assert fact(facts, PerceptualHashes)
+    assert peak > 4 * 8192 * 8192, "so much Pillow holds of it: what is measured is not what decoded it"
+    assert max(peak, *(each for each, _ in peaks)) < MOST_MEMORY
+    assert 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < MOST_MEMORY
+
+
+def peak_of_examination(workers: IsolatedExecutor, path: Path) -> tuple[int, Facts]:
+    """Return the most bytes in memory of the worker, or of the server that it came from, and what it found."""
+    mime_type = type_of(path)
+    return workers.submit(
+        tasks.with_peak_memory, examine, str(path), mime_type, readers_for(mime_type), Limits()
+    ).result()
 
 
 def test_a_number_that_no_database_holds_is_left_out(tmp_path: Path) -> None:

@@ -1,0 +1,258 @@
+"""What a file of each format costs: ``python -m benchmarks.formats`` examines it here, and isolated in a worker.
+
+The contenders take turns in each round. Each figure is the least of the rounds, because all that a busy machine adds is
+delay. The time of processors is that of the program and the worker together. Ratios are those of a stream to direct.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from dam.core.config import ParserLimits
+from dam.services import examination_task, executors
+from dam.services.examination_task import ExaminationTask
+from dam.services.media_type import media_type
+from dam.services.readers import catalogue
+from tests import media
+
+DIRECT, ALONE, STREAM = "direct", "one by one", "stream"
+SECONDS_A_TURN = 0.05
+PDF_PADDING = 200_000
+
+type Maker = Callable[[Path], object]
+
+
+@dataclass
+class Spent:
+    """Seconds a file of each round: on the clock, and of all processors."""
+
+    wall: list[float] = field(default_factory=list)
+    processors: list[float] = field(default_factory=list)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("names", nargs="*", help="files to examine, as in the first column; all when none is named")
+    arguments = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        executors.opened(ParserLimits(), jobs=1) as executor,
+    ):
+        print(f"{'':28}{'ms a file':>36}{'':10}{'ms of processors':>24}")
+        print(
+            f"{'file':20}{'KB':>8}{DIRECT:>12}{ALONE:>12}{STREAM:>12}{'ratio':>10}{DIRECT:>12}{STREAM:>12}{'ratio':>10}"
+        )
+        for name, make in files():
+            if not arguments.names or name in arguments.names:
+                path = Path(folder) / name
+                make(path)
+                report(path, in_turns(task_for(path), executor, arguments.rounds))
+                path.unlink()
+
+
+def report(path: Path, spent: dict[str, Spent]) -> None:
+    wall = [min(spent[name].wall) * 1e3 for name in (DIRECT, ALONE, STREAM)]
+    processors = [min(spent[name].processors) * 1e3 for name in (DIRECT, STREAM)]
+    print(f"{path.name:20}{path.stat().st_size / 1e3:8.0f}{figures(wall)}{figures(processors)}", flush=True)
+
+
+def figures(milliseconds: list[float]) -> str:
+    """Word the times, and the last one as a multiple of the first."""
+    times = "".join(f"{time:12.2f}" for time in milliseconds)
+    return f"{times}{milliseconds[-1] / milliseconds[0]:10.2f}"
+
+
+def task_for(path: Path) -> ExaminationTask:
+    data = path.read_bytes()
+    mime_type = media_type(data[:65536], path.name, size=len(data))
+    return ExaminationTask(
+        entity_id=1,
+        path=str(path),
+        mime_type=mime_type,
+        readers=catalogue.readers_for(mime_type),
+        max_pixels=ParserLimits().max_pixels,
+    )
+
+
+def in_turns(task: ExaminationTask, executor: Executor, rounds: int) -> dict[str, Spent]:
+    """Time each contender once a round, each round beginning with another, after one that warms up."""
+    assert examination_task.run(task).found, f"nothing is known of {task.path}"
+    took = min(seconds(lambda: examination_task.run(task)) for _ in range(5))
+    count = max(1, min(200, round(SECONDS_A_TURN / took)))
+    contenders = [(DIRECT, direct), (ALONE, one_by_one), (STREAM, stream)]
+    spent = {name: Spent() for name, _ in contenders}
+    for number in range(rounds + 1):
+        contenders.append(contenders.pop(0))
+        for name, run in contenders:
+            wall, processors = timed(lambda run=run: run(task, executor, count), executor)  # type: ignore[misc]  # PEP 8 has no word for it
+            if number > 0:
+                spent[name].wall.append(wall / count)
+                spent[name].processors.append(processors / count)
+    return spent
+
+
+def direct(task: ExaminationTask, _executor: Executor, count: int) -> None:
+    for _ in range(count):
+        examination_task.run(task)
+
+
+def one_by_one(task: ExaminationTask, executor: Executor, count: int) -> None:
+    for _ in range(count):
+        executor.submit(examination_task.run, task).result()
+
+
+def stream(task: ExaminationTask, executor: Executor, count: int) -> None:
+    """Submit all before waiting for the first, as the program does with the files of a chunk."""
+    for future in [executor.submit(examination_task.run, task) for _ in range(count)]:
+        future.result()
+
+
+def timed(run: Callable[[], None], executor: Executor) -> tuple[float, float]:
+    """Return the seconds on the clock and of all processors; the worker is asked for its own."""
+    of_worker = executor.submit(time.process_time).result()
+    began, of_program = time.perf_counter(), time.process_time()
+    run()
+    wall, of_program = time.perf_counter() - began, time.process_time() - of_program
+    return wall, of_program + executor.submit(time.process_time).result() - of_worker
+
+
+def files() -> Iterator[tuple[str, Maker]]:
+    """Give a file of each format, by its name: of 200 KB and more, but for those that begin with "small"."""
+    yield from _pictures()
+    yield from _sounds()
+    yield from _videos()
+    yield "paper.pdf", lambda path: path.write_bytes(media.pdf_bytes(100, "Paper") + b"%" * PDF_PADDING)
+    yield "small.pdf", lambda path: path.write_bytes(media.pdf_bytes(3, "Paper"))
+
+
+def _pictures() -> Iterator[tuple[str, Maker]]:
+    photograph, grainy, icon = _photograph(1024, 768), _photograph(320, 240), _photograph(256, 256)
+    shot = media.exif(Make="Maker", Model="Model", Orientation=6, DateTimeOriginal="2020:02:02 02:02:02")
+    yield "photograph.jpg", _saved("JPEG", _photograph(4000, 3000), exif=shot, quality=90)
+    yield "picture.jpg", _saved("JPEG", photograph, exif=shot, quality=90)
+    yield "small.jpg", _saved("JPEG")
+    yield "progressive.jpg", _saved("JPEG", photograph, progressive=True, quality=90)
+    for name, kind in (("png", "PNG"), ("gif", "GIF"), ("jp2", "JPEG2000"), ("tif", "TIFF")):
+        yield f"picture.{name}", _saved(kind, photograph)
+    yield "picture.webp", _saved("WEBP", photograph, quality=90)
+    yield "small.png", _saved("PNG")
+    yield "packed.tif", _saved("TIFF", photograph, compression="tiff_adobe_deflate")
+    yield "picture.avif", _saved("AVIF", photograph, quality=90, speed=10)
+    yield "picture.heic", lambda path: _heif(path, photograph)
+    yield "picture.jxl", lambda path: _jpeg_xl(path, photograph)
+    for kind in ("BMP", "TGA", "DDS", "QOI", "PCX", "SGI", "PPM"):
+        yield f"grainy.{kind.lower()}", _saved(kind, grainy)
+    yield "grainy.psd", lambda path: path.write_bytes(media.psd_bytes(grainy))
+    yield "grainy.ico", _saved("ICO", icon, sizes=[(256, 256)], bitmap_format="bmp")
+    yield "grainy.icns", _saved("ICNS", icon)
+    for suffix, kind in (("gif", "GIF"), ("png", "PNG"), ("webp", "WEBP"), ("avif", "AVIF")):
+        yield f"moving.{suffix}", _moving(kind)
+    yield "size_only.pam", lambda path: path.write_bytes(media.pam_bytes(grainy))
+    yield "size_only.svg", lambda path: path.write_bytes(media.svg_bytes() + b"<!-- -->" * 25_000)
+
+
+def _sounds() -> Iterator[tuple[str, Maker]]:
+    lossless = {"wav": "pcm_s16le", "w64": "pcm_s16le", "aiff": "pcm_s16be", "au": "pcm_s16be", "caf": "pcm_s16le"}
+    for container, codec in lossless.items():
+        yield f"sound.{container}", _sound(container, codec, seconds=2)
+    for container in ("flac", "wv", "tta"):
+        yield f"sound.{container}", _sound(container, {"wv": "wavpack"}.get(container, container), seconds=4)
+    yield "sound.mp3", _sound("mp3", "libmp3lame", seconds=50, quality=2)
+    yield "headless.mp3", _sound("mp3", "libmp3lame", seconds=50, quality=2, container_options={"write_xing": "0"})
+    yield "small.mp3", _sound("mp3", "libmp3lame", seconds=1)
+    yield "sound.mp2", _sound("mp2", "mp2", seconds=10)
+    yield "sound.aac", _sound("adts", "aac", seconds=20)
+    yield "sound.m4a", _sound("ipod", "aac", seconds=20)
+    yield "sound.ogg", _sound("ogg", "vorbis", seconds=20, options={"strict": "-2"})
+    yield "sound.opus", _sound("ogg", "libopus", seconds=30, rate=48000)
+    yield "sound.ac3", _sound("ac3", "ac3", seconds=12)
+    yield "sound.eac3", _sound("eac3", "eac3", seconds=12)
+    yield "sound.wma", _sound("asf", "wmav2", seconds=15)
+    yield "sound.mka", _sound("matroska", "flac", seconds=4)
+
+
+def _videos() -> Iterator[tuple[str, Maker]]:
+    fragments = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration": "300000"}
+    yield "film.mp4", _film("mp4", "libx264", "aac", seconds=14)
+    yield "fragmented.mp4", _film("mp4", "libx264", "aac", seconds=14, container_options=fragments)
+    yield "small.mp4", lambda path: media.video(path, "mp4", "libx264", audio_codec="aac")
+    yield "film.mov", _film("mov", "mpeg4", "pcm_s16le")
+    yield "film.3gp", _film("3gp", "mpeg4", "aac", seconds=14)
+    yield "film.mkv", _film("matroska", "libx264", "aac", seconds=14)
+    yield "film.webm", _film("webm", "libvpx", "libopus", seconds=14, audio_rate=48000)
+    yield "film.ogv", _film("ogg", "libvpx", "flac", seconds=20)
+    yield "film.avi", _film("avi", "mjpeg", "pcm_s16le", options={"strict": "-2"})
+    yield "film.flv", _film("flv", "flv", "libmp3lame")
+    yield "film.wmv", _film("asf", "wmv2", "wmav2")
+    yield "film.ts", _film("mpegts", "libx264", "aac")
+    yield "film.mpg", _film("mpeg", "mpeg1video", "mp2")
+    yield "film.vob", _film("vob", "mpeg2video", "ac3")
+    yield "film.m2v", _film("mpeg2video", "mpeg2video", None, seconds=30)
+    yield "film.nut", _film("nut", "mpeg4", None, seconds=50)
+
+
+def _photograph(width: int, height: int) -> Image.Image:
+    """Draw a picture with a sensor's grain, so that it packs like a photograph."""
+    grain = Image.merge("RGB", [Image.effect_noise((width, height), 60)] * 3)
+    return Image.blend(media.picture(width, height), grain, 0.15)
+
+
+def _saved(image_format: str, image: Image.Image | None = None, **options: object) -> Maker:
+    return lambda path: path.write_bytes(media.picture_bytes(image_format, image, **options))
+
+
+def _moving(image_format: str) -> Maker:
+    frames = [_photograph(320, 240) for _ in range(12)]
+    return _saved(image_format, frames[0], save_all=True, append_images=frames[1:], duration=100)
+
+
+def _heif(path: Path, image: Image.Image) -> None:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    image.save(path, "HEIF", quality=90)
+
+
+def _jpeg_xl(path: Path, image: Image.Image) -> None:
+    import pillow_jxl  # noqa: F401 - registers the format
+
+    image.save(path, "JXL", quality=95)
+
+
+def _sound(container: str, codec: str, **options: object) -> Maker:
+    """Noise, because silence packs too well."""
+    return lambda path: media.sound(path, container, codec, noisy_from=0, **options)  # type: ignore[arg-type]  # the caller's keywords
+
+
+def _film(container: str, codec: str, audio_codec: str | None, *, seconds: int = 10, **options: object) -> Maker:
+    return lambda path: media.video(
+        path, container, codec, audio_codec=audio_codec, frames=25 * seconds, width=320, height=240, **options  # type: ignore[arg-type]  # the caller's keywords
+    )  # fmt: skip
+
+
+def seconds(job: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    job()
+    return time.perf_counter() - began
+
+
+def _with_one_thread() -> None:
+    """Start again with the environment of the workers, which NumPy reads when it is imported."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MALLOC_ARENA_MAX")
+    if os.environ.get(names[0]) != "1":
+        arguments = [sys.executable, "-m", "benchmarks.formats", *sys.argv[1:]]
+        os.execve(sys.executable, arguments, os.environ | dict.fromkeys(names, "1"))
+
+
+if __name__ == "__main__":
+    _with_one_thread()
+    main()
