@@ -11,14 +11,17 @@ from typing import Any, Self
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 120
-SETTINGS = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "5", "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "false"}
 
 
 class DaskCluster:
     """A scheduler and its workers, each a process of its own with one task at a time; all end with the context."""
 
-    def __init__(self, folder: Path, *, workers: int) -> None:
+    def __init__(self, folder: Path, *, workers: int, allowed_failures: int = 5) -> None:
         self._folder = folder
+        self._settings = {
+            "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(allowed_failures),
+            "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "false",
+        }
         self._count = workers
         self.scheduler: subprocess.Popen[bytes]
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -54,7 +57,7 @@ class DaskCluster:
             return subprocess.Popen(
                 [sys.executable, "-m", "dask", *command, "--no-dashboard"],
                 cwd=ROOT,
-                env=os.environ | SETTINGS,
+                env=os.environ | self._settings,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

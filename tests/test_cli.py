@@ -14,6 +14,7 @@ from PIL import Image
 from sqlalchemy import text
 
 from dam.core.database import SCHEMA_REVISION, Database
+from tests import hostile
 from tests.cli_program import Done, Program
 
 BLOCKS = 8
@@ -304,12 +305,13 @@ def test_a_file_that_fails_is_named_and_the_others_are_taken(cli: Program, files
     assert "2 files found: 1 added, 0 linked, 0 unchanged, 0 skipped, 1 failed." in done.out
 
 
-def test_a_special_file_is_skipped_with_a_note(cli: Program, files: Path) -> None:
-    fifo = files / "fifo"
-    os.mkfifo(fifo)
-    done = cli("add-asset", "--defer", fifo)
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("kind", ["FIFO", "socket", "character device"])
+def test_a_special_file_is_skipped_with_a_note(cli: Program, files: Path, kind: str, *, linked: bool) -> None:
+    special = _special(files, kind, linked=linked)
+    done = cli("add-asset", "--defer", special)
     assert done.status == 0
-    assert done.err == f"Skipped: {fifo}: a FIFO\n"
+    assert done.err == f"Skipped: {special}: a {kind}\n"
 
 
 def test_rehash_reads_what_looks_unchanged(cli: Program, files: Path) -> None:
@@ -523,12 +525,24 @@ def test_a_file_with_the_md5_of_another_must_stay(cli: Program, files: Path) -> 
 
 
 @pytest.mark.parametrize("command", [["find-file-by-hash", "--file"], ["find-similar-images"]])
-def test_a_special_file_is_refused_at_once(cli: Program, files: Path, command: list[str]) -> None:
-    os.mkfifo(files / "fifo")
-    done = cli(*command, files / "fifo")
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("kind", ["FIFO", "socket", "character device"])
+def test_a_special_file_is_refused_at_once(
+    cli: Program, files: Path, command: list[str], kind: str, *, linked: bool
+) -> None:
+    done = cli(*command, _special(files, kind, linked=linked))
     assert done.status == 2
     assert done.is_one_error_line
-    assert "FIFO" in done.err
+    assert kind in done.err
+
+
+def _special(folder: Path, kind: str, *, linked: bool) -> Path:
+    """Make what would block for ever, or never end, if it were read."""
+    path = folder / "special"
+    {"FIFO": os.mkfifo, "socket": hostile.make_socket, "character device": hostile.make_device}[kind](path)
+    if linked:
+        (folder / "link").symlink_to(path)
+    return folder / "link" if linked else path
 
 
 # --- find-similar-images

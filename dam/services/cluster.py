@@ -75,11 +75,12 @@ class ClusterExecutor(Executor):
 
     What a task returns or raises arrives as it does from ``IsolatedExecutor``. A task whose Dask worker dies is done by
     another one, up to the cluster's ``allowed-failures``. When that is over, when the scheduler is gone, and when the
-    cluster has had no worker for ``WITHOUT_WORKERS_SECONDS``, futures fail with ``ClusterUnavailable``.
+    cluster has had no worker for ``patience_seconds``, futures fail with ``ClusterUnavailable``.
     """
 
-    def __init__(self, place: str, isolation: Isolation) -> None:
+    def __init__(self, place: str, isolation: Isolation, *, patience_seconds: float = WITHOUT_WORKERS_SECONDS) -> None:
         self._address = f"dask://{place}"
+        self._patience_seconds = patience_seconds
         self._plugin = isolation.name
         self._lost: str | None = None
         self._client: Any = None
@@ -135,11 +136,11 @@ class ClusterExecutor(Executor):
     def _look_after_workers(self) -> None:
         """Give the tasks up when nobody has been there to do them for long; Dask itself would wait for ever."""
         last_seen = time.monotonic()
-        while not self._closed.wait(LOOK_SECONDS):
+        while not self._closed.wait(min(LOOK_SECONDS, self._patience_seconds)):
             if self._has_workers() or not self._pending:
                 last_seen = time.monotonic()
-            elif time.monotonic() - last_seen > WITHOUT_WORKERS_SECONDS:
-                self._lost = f"it has had no workers for {WITHOUT_WORKERS_SECONDS:g} s"
+            elif time.monotonic() - last_seen > self._patience_seconds:
+                self._lost = f"it has had no workers for {self._patience_seconds:g} s"
                 for future in list(self._pending):
                     future.cancel()
 

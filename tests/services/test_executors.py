@@ -20,7 +20,9 @@ from dam.core.exceptions import (
     WorkerCrashed,
 )
 from dam.services import executors
-from tests.dask_cluster import DaskCluster
+from dam.services.cluster import ClusterExecutor, Isolation
+from tests.dask_cluster import PATIENCE_SECONDS, DaskCluster
+from tests.durability import processes
 from tests.services import isolation_tasks as tasks
 
 LIMITS = ParserLimits(timeout_seconds=10, memory_bytes=1 << 30)
@@ -103,7 +105,7 @@ def test_no_file_costs_a_dask_worker_its_life(cluster: DaskCluster) -> None:
     with executors.opened(LIMITS, jobs=1, address=cluster.address) as executor:
         process = executor.submit(tasks.process_id).result()
         assert process not in (os.getpid(), *(worker.pid for worker in cluster.workers))
-        hostile = [executor.submit(tasks.kill_itself, 9) for _ in range(8)]
+        hostile = [executor.submit(tasks.kill_itself, 11) for _ in range(8)]
         assert all(isinstance(future.exception(), WorkerCrashed) for future in hostile)
     assert all(worker.poll() is None for worker in cluster.workers)
 
@@ -126,7 +128,30 @@ def test_tasks_of_a_scheduler_that_dies_fail(tmp_path: Path) -> None:
     ):
         future = executor.submit(tasks.echo, 1)
         cluster.scheduler.kill()
-        assert isinstance(future.exception(timeout=20), ClusterUnavailable)
+        assert isinstance(future.exception(timeout=PATIENCE_SECONDS), ClusterUnavailable)
+
+
+def test_tasks_that_nobody_is_there_to_do_fail_after_a_while(tmp_path: Path) -> None:
+    isolation = Isolation(timeout_seconds=10, memory_bytes=1 << 30, preload=())
+    with (
+        DaskCluster(tmp_path, workers=0) as cluster,
+        ClusterExecutor(cluster.place, isolation, patience_seconds=0.2) as executor,
+    ):
+        error = executor.submit(tasks.echo, 1).exception(timeout=PATIENCE_SECONDS)
+    assert isinstance(error, ClusterUnavailable)
+    assert "no workers for 0.2 s" in str(error)
+
+
+def test_a_task_that_costs_more_workers_than_the_cluster_allows_fails(tmp_path: Path) -> None:
+    with (
+        DaskCluster(tmp_path, workers=1, allowed_failures=0) as cluster,
+        executors.opened(LIMITS, jobs=1, address=cluster.address) as executor,
+    ):
+        started = tmp_path / "started"
+        future = executor.submit(tasks.touch_and_sleep, started, 60)
+        processes.wait_for(started.exists)
+        cluster.workers[0].kill()
+        assert isinstance(future.exception(timeout=PATIENCE_SECONDS), ClusterUnavailable)
 
 
 def test_a_cluster_that_does_not_answer_is_said(unused_tcp_port: int) -> None:
