@@ -1,16 +1,19 @@
 """Tasks on a Dask cluster, each in an isolated process of a Dask worker, so that no file costs the worker its life."""
 
+import asyncio
 import logging
 import pickle
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
+from concurrent import futures
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
-from distributed import Client, WorkerPlugin, get_worker
+from distributed import Client, KilledWorker, WorkerPlugin, get_worker
 
 from dam.core.exceptions import ClusterUnavailable, described, os_reason
 from dam.services.isolation import IsolatedExecutor
@@ -21,6 +24,8 @@ T = TypeVar("T")
 CONNECT_SECONDS = 30
 LOOK_SECONDS = 2.0
 WITHOUT_WORKERS_SECONDS = 60.0
+TRIES = 4
+GIVEN_UP = frozenset({"scheduler-connection-lost", "scheduler-restart"})  # as Dask words it
 
 logger = logging.getLogger(__name__)
 
@@ -93,18 +98,21 @@ class ClusterExecutor(Executor):
         except Exception as error:
             self._client.close()
             raise ClusterUnavailable(self._address, described(error)) from error
-        self._dask = self._client.get_executor(pure=False)
-        self._pending: set[Future[Any]] = set()
+        self._loop = self._client.loop.asyncio_loop
+        self._pending: set[Any] = set()
+        self._unfinished: weakref.WeakSet[Future[None]] = weakref.WeakSet()
         self._closed = threading.Event()
         threading.Thread(target=self._look_after_workers, name="cluster", daemon=True).start()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Queue a call on the cluster; raises at once what pickling it raises, RuntimeError after ``shutdown``."""
-        there = self._dask.submit(run_isolated, self._plugin, pickle.dumps((fn, args, kwargs)))
+        if self._closed.is_set():
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        call = pickle.dumps((fn, args, kwargs))
         future: Future[T] = Future()
-        self._pending.add(there)
+        there = self._sent(call)
         future.add_done_callback(lambda here: here.cancelled() and there.cancel())
-        there.add_done_callback(lambda done: self._settle(future, done))
+        self._unfinished.add(asyncio.run_coroutine_threadsafe(self._carry(call, there, future), self._loop))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -117,21 +125,39 @@ class ClusterExecutor(Executor):
             return
         self._closed.set()
         with suppress(Exception):  # a cluster that is gone has nothing left to cancel
-            self._dask.shutdown(wait=wait and not cancel_futures)
+            if cancel_futures or not wait:
+                self._client.cancel(list(self._pending))
+            futures.wait(list(self._unfinished))
         self._client.close(timeout=CONNECT_SECONDS)
 
-    def _settle(self, future: Future[T], done: Future[tuple[bool, T]]) -> None:
-        self._pending.discard(done)
-        if not future.set_running_or_notify_cancel():
-            return
-        try:
-            returned, outcome = done.result()
-        except CancelledError:
-            future.set_exception(ClusterUnavailable(self._address, self._lost or "its scheduler gave the task up"))
-        except Exception as error:  # noqa: BLE001 - of Dask's, which are many: the task's own come as outcomes
-            future.set_exception(ClusterUnavailable(self._address, described(error)))
-        else:
-            _set(future, outcome, returned=returned)
+    def _sent(self, call: bytes) -> Any:
+        there = self._client.submit(run_isolated, self._plugin, call, pure=False)
+        self._pending.add(there)
+        return there
+
+    async def _carry(self, call: bytes, there: Any, here: Future[T]) -> None:
+        """Bring a task's outcome; send the task again when that is lost with the worker that had it.
+
+        Dask's own executor waits for such an outcome for ever, or takes it for an error.
+        """
+        for tries_left in reversed(range(TRIES)):
+            try:
+                returned, outcome = await self._client.gather(there, asynchronous=True)
+            except Exception as error:  # noqa: BLE001 - of Dask's, which are many: the task's own come as outcomes
+                if tries_left and self._may_be_lost(error) and not here.cancelled():
+                    self._pending.discard(there)
+                    there = self._sent(call)
+                    continue
+                _set(here, ClusterUnavailable(self._address, self._lost or _worded(error)), returned=False)
+            else:
+                _set(here, outcome, returned=returned)
+            break
+        self._pending.discard(there)
+
+    def _may_be_lost(self, error: Exception) -> bool:
+        if self._closed.is_set() or self._lost or isinstance(error, KilledWorker):
+            return False
+        return getattr(error, "reason", None) not in GIVEN_UP and self._client.status == "running"
 
     def _look_after_workers(self) -> None:
         """Give the tasks up when nobody has been there to do them for long; Dask itself would wait for ever."""
@@ -141,8 +167,7 @@ class ClusterExecutor(Executor):
                 last_seen = time.monotonic()
             elif time.monotonic() - last_seen > self._patience_seconds:
                 self._lost = f"it has had no workers for {self._patience_seconds:g} s"
-                for future in list(self._pending):
-                    future.cancel()
+                self._client.cancel(list(self._pending))
 
     def _has_workers(self) -> bool:
         try:
@@ -160,7 +185,13 @@ def _connected(place: str) -> Client:
     return Client(f"tcp://{place}", timeout=CONNECT_SECONDS, set_as_default=False, name="dam")  # type: ignore[no-untyped-call]  # distributed leaves it untyped
 
 
+def _worded(error: Exception) -> str:
+    return "its scheduler gave the task up" if isinstance(error, CancelledError) else described(error)
+
+
 def _set[R](future: Future[R], outcome: Any, *, returned: bool) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
     if returned:
         future.set_result(outcome)
     else:

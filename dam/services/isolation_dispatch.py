@@ -71,6 +71,11 @@ class Dispatcher(threading.Thread):
         self._cancelling |= cancel
         self._ring()
 
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the end; not for a thread whose start a signal interrupted, which finds that it is closed."""
+        with suppress(RuntimeError):
+            super().join(timeout)
+
     def run(self) -> None:
         """Work until closed; whatever ends it, no future is left waiting."""
         end: BaseException = CancelledError()

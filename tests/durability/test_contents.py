@@ -79,7 +79,7 @@ def test_a_file_of_five_gigabytes_is_taken_in_flat_memory(dam: DamProgram, tmp_p
         file.seek((5 << 30) - 3)
         file.write(b"end")
 
-    with processes.started(dam, "add-asset", "--json", large) as process:
+    with processes.started(dam, "add-asset", "--json", large, before=["env"]) as process:  # a child of ours to wait for
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
 
