@@ -6,6 +6,7 @@ pairs of 500,000 (quick: 50,000). Peers are ``faiss-cpu`` and ``pybktree`` where
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from sqlalchemy import Column, Connection, MetaData, Table, event, insert, select, text
 from sqlalchemy.schema import CreateIndex, DropIndex
 
@@ -35,6 +37,8 @@ BATCH = 10_000
 QUERIES = 200
 ADDED = 2_000
 ADDED_AT_ONCE = 200
+COMMANDS = 9
+PROGRAM = Path(sys.executable).with_name("dam-cli")
 NOW = datetime(2024, 2, 29, tzinfo=UTC)
 KINDS = tuple(COMPONENTS)
 TABLES = [component.metadata.tables[component.__tablename__] for component in COMPONENTS.values()]
@@ -48,9 +52,14 @@ def main() -> None:
     sizes = (10_000, 50_000) if arguments.quick else (10_000, 100_000, 1_000_000)
     pairs = 50_000 if arguments.quick else 500_000
     with tempfile.TemporaryDirectory(prefix="dam-bench-", dir="/tmp") as folder, _urls(folder, arguments) as url_of:
+        empty = url_of("library_empty")
+        with closing(Database(empty)) as database:
+            database.upgrade()
         for size in sizes:
             print(f"\n== {size:,} assets")
-            _measure_library(url_of(f"library_{size}"), size, peers=arguments.peers)
+            url = url_of(f"library_{size}")
+            _measure_library(url, size, peers=arguments.peers)
+            _measure_command(Path(folder), full=url, empty=empty)
         print(f"\n== all pairs of {pairs:,} at distance 4")
         _measure_all_pairs(url_of("pairs"), pairs, peers=arguments.peers)
 
@@ -252,6 +261,35 @@ def _measure_scan(database: Database, queries: list[PerceptualHashes]) -> None:
     with closing(database.reading()) as session:
         times = [_time_of(similarity_service.find_similar, session, query, thresholds=asked) for query in queries[:5]]
     print(f"threshold 10, one hash, by reading its column: {np.median(times) * 1e3:.0f} ms")
+
+
+def _measure_command(folder: Path, *, full: str, empty: str) -> None:
+    """Time the whole command, from its start to its end, on this library and on one without assets, in turns."""
+    picture = folder / "asked.png"
+    noise = np.random.default_rng(SEED).integers(0, 256, (48, 64), dtype=np.uint8)
+    Image.fromarray(noise).resize((640, 480)).save(picture)
+    times: dict[str, list[tuple[float, float]]] = {full: [], empty: []}
+    for _ in range(COMMANDS):
+        for url, taken in times.items():
+            taken.append(_time_of_command(picture, url))
+    best_full, best_empty = (np.array(taken).min(axis=0) for taken in times.values())
+    wall, processor = best_full / best_empty
+    print(
+        f"dam-cli find-similar-images: {best_full[0]:.2f} s (processor {best_full[1]:.2f} s), without any asset "
+        f"{best_empty[0]:.2f} s ({best_empty[1]:.2f} s): ratio {wall:.2f} ({processor:.2f}), best of {COMMANDS}"
+    )
+
+
+def _time_of_command(picture: Path, url: str) -> tuple[float, float]:
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env |= {"DATABASE_URL": url, "DAM_STORAGE_PATH": str(picture.parent / "storage")}
+    before, begin = os.times(), time.perf_counter()
+    done = subprocess.run([PROGRAM, "find-similar-images", picture], env=env, check=False, capture_output=True)
+    after, end = os.times(), time.perf_counter()
+    if done.returncode > 1:
+        raise SystemExit(done.stderr.decode())
+    worked = after.children_user + after.children_system - before.children_user - before.children_system
+    return end - begin, worked
 
 
 def _measure_numpy(hashes: Hashes, queries: list[PerceptualHashes]) -> None:

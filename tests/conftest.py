@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from dam.cli import program
 from dam.core.database import Database
 from tests import needs, scratch
 from tests.cli_process import DamProgram
@@ -40,6 +41,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         os.environ["TMPDIR"] = tempfile.tempdir = scratch.folder()
         config.stash[GUARD] = PostgresGuard.start()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one test more at a time than there are cores: many wait for processes and servers."""
+    return program.usable_cores() + 1
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
