@@ -44,9 +44,8 @@ def test_a_worker_does_what_was_deferred(dam: DamProgram, database: Database, tm
     ],
 )
 def test_what_can_not_be_done_is_refused_in_one_line(
-    sqlite_url: str, schema: None, own_environment: None, arguments: Sequence[str], reason: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    own_environment: None, schema: None, arguments: Sequence[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["work", *arguments]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
@@ -54,19 +53,15 @@ def test_what_can_not_be_done_is_refused_in_one_line(
 
 
 @pytest.fixture
-def own_environment(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", sqlite_url)
+def own_environment(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("DAM_STORAGE_PATH", str(tmp_path / "storage"))
 
 
-def test_a_worker_leaves_other_stages_alone(
-    sqlite_url: str, schema: None, own_environment: None, tmp_path: Path
-) -> None:
-    database = Database(sqlite_url)
+def test_a_worker_leaves_other_stages_alone(own_environment: None, database: Database, tmp_path: Path) -> None:
     made_assets(database, tmp_path, 1)
     assert main(["work", "content_analysis", "post-processing"]) == 0
     assert _counts(database) == (1, 0)
-    database.close()
 
 
 def test_a_watching_worker_does_what_comes_and_ends_cleanly(

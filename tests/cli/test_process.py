@@ -11,16 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli_process import PATIENCE_SECONDS, PROGRAM, DamProgram
-from tests.forks import ForkServer
 
 HEAVY = {"PIL", "numpy", "alembic", "av", "hachoir", "imagehash", "scipy", "rich", "distributed", "psycopg"}
+SQLITE = pytest.mark.parametrize("database_url", ["sqlite_url"], indirect=True)  # whose driver is no library
 IMPORTED = "import sys; from dam.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
-
-
-@pytest.fixture
-def dam(sqlite_url: str, schema: None, tmp_path: Path, forks: ForkServer) -> DamProgram:
-    """Return the program on a SQLite database: none of this depends on the kind."""
-    return DamProgram(sqlite_url, tmp_path / "storage", forks)
 
 
 @pytest.fixture
@@ -36,11 +30,13 @@ def _imported(*arguments: str, env: dict[str, str]) -> set[str]:
     return {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()}
 
 
+@SQLITE
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_help_and_version_import_nothing_heavy(environment: dict[str, str], option: str) -> None:
     assert not _imported(option, env=environment) & (HEAVY | {"sqlalchemy", "pydantic", "asyncio"})
 
 
+@SQLITE
 def test_looking_for_a_hash_imports_neither_decoders_nor_migrations(environment: dict[str, str]) -> None:
     assert not _imported("find-file-by-hash", "0" * 64, env=environment) & HEAVY
 

@@ -1,7 +1,6 @@
 import random
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from dam.core.database import Database
 from dam.models import Entity
 from dam.services.duplicates_service import DuplicateGroup, are_degenerate, find_duplicate_groups
 from dam.services.perceptual_hashing import HashKind, is_degenerate
@@ -161,12 +159,11 @@ def test_equal_hashes_are_not_compared_with_each_other(session: Session, match: 
     assert time.process_time() - begin < 2  # 2 million comparisons of three hashes in Python take longer
 
 
-def test_a_crowd_with_more_pairs_than_are_kept_is_one_group(sqlite_url: str, schema: None) -> None:
+def test_a_crowd_with_more_pairs_than_are_kept_is_one_group(session: Session) -> None:
     chance = random.Random(3)
     crowd = [[flipped(BUSY, chance.sample(range(64), 2)) for _ in KINDS] for _ in range(1_600)]
-    with closing(Database(sqlite_url)) as database, database.session() as session:
-        ids = store(session, [Stored(phash=phash, ahash=ahash, dhash=dhash) for phash, ahash, dhash in crowd])
-        [group] = ids_of(list(find_duplicate_groups(session)))
+    ids = store(session, [Stored(phash=phash, ahash=ahash, dhash=dhash) for phash, ahash, dhash in crowd])
+    [group] = ids_of(list(find_duplicate_groups(session)))
     assert group[0] == ids[0]
     assert set(group) == set(ids)
 
