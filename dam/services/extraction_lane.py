@@ -22,6 +22,7 @@ class ExtractionLane:
         self._world = world
         self._woken = threading.Event()
         self._closing = False
+        self._given_up = False
         self._prepared = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="extraction", daemon=True)
@@ -63,7 +64,7 @@ class ExtractionLane:
             self._thread.join(timeout=1)
 
     def _give_up(self) -> None:
-        self._closing = True
+        self._closing = self._given_up = True
         self._woken.set()
         if self._world.resources.has(Executor):
             self._world.resources.get(Executor).shutdown(wait=False, cancel_futures=True)
@@ -75,6 +76,8 @@ class ExtractionLane:
                 while not self._closing:
                     self._woken.wait()
                     self._woken.clear()
+                    if self._given_up:
+                        return
                     runner.run(self._world.execute_stage(SystemStage.METADATA_EXTRACTION))
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for this one
             self._error = error
