@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from sqlalchemy import Column, Connection, MetaData, Table, event, insert, select, text
-from sqlalchemy.schema import CreateIndex, DropIndex
 
 from dam.core.database import Database
 from dam.models import Entity, FilePropertiesComponent, ImageDimensionsComponent
@@ -79,7 +78,7 @@ def _urls(folder: str, arguments: argparse.Namespace) -> Iterator[Callable[[str]
         yield lambda name: f"sqlite:///{folder}/{name}.db"
         return
     Path(folder).chmod(0o755)
-    server = PostgresServer(Path(folder))
+    server = PostgresServer(Path(folder), "shared_buffers=2GB")  # that of the tests is for small databases
     server.create()
     server.start()
     try:
@@ -132,18 +131,27 @@ def _as_hashes(row: Hashes) -> PerceptualHashes:
 
 def _fill(database: Database, hashes: Hashes) -> tuple[int, int]:
     """Fill an empty database; return its size in bytes before and after the band indexes."""
-    indexes = [index for table in TABLES for index in table.indexes]
     with database.engine.begin() as connection:
-        for index in indexes:
-            connection.execute(DropIndex(index))
+        indexes = _band_indexes(connection)
+        for name in indexes:
+            connection.execute(text(f"DROP INDEX {name}"))
     for begin in range(0, len(hashes), BATCH):
         with database.engine.begin() as connection:
             _insert(connection, hashes[begin : begin + BATCH], first_id=begin + 1)
     without = _size(database)
-    for index in indexes:
+    for definition in indexes.values():
         with database.engine.begin() as connection:
-            connection.execute(CreateIndex(index))
+            connection.execute(text(definition))
     return without, _size(database)
+
+
+def _band_indexes(connection: Connection) -> dict[str, str]:
+    """Return, by name, how the migrations made the band indexes, in the database's own words."""
+    ours = {index.name for table in TABLES for index in table.indexes}
+    known = "SELECT name, sql FROM sqlite_master WHERE type = 'index'"
+    if connection.dialect.name != "sqlite":
+        known = "SELECT indexname, indexdef FROM pg_indexes"
+    return {name: definition for name, definition in connection.execute(text(known)) if name in ours}
 
 
 def _insert(connection: Connection, hashes: Hashes, first_id: int) -> None:

@@ -37,8 +37,9 @@ class PostgresServer:
     read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *settings: str) -> None:
         self.folder = folder
+        self._settings = [*SETTINGS, *settings]
         self.url = f"postgresql+psycopg://postgres@/postgres?host={folder}"
         self._user = NOBODY if os.geteuid() == 0 else None
         self._process: subprocess.Popen[bytes] | None = None
@@ -58,7 +59,7 @@ class PostgresServer:
         """Start the server and return when it takes connections."""
         self._process = self._run(
             *("postgres", "-F", "-D", "data", "-h", "", "-k", str(self.folder)),
-            *(argument for setting in SETTINGS for argument in ("-c", setting)),
+            *(argument for setting in self._settings for argument in ("-c", setting)),
         )
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self._is_ready():

@@ -14,7 +14,7 @@ from itertools import batched
 
 from dam.core import claims
 from dam.core.events import FilesImported, ImportedFile, SourcesSeenAgain
-from dam.core.exceptions import DamError, os_reason
+from dam.core.exceptions import DamError, ObjectNotStored, os_reason
 from dam.core.resources import FileOperationsResource
 from dam.core.waiting import result_of
 from dam.core.world import World
@@ -34,8 +34,8 @@ READ_TOGETHER = 16
 READ_TOGETHER_BYTES = 1 << 20
 FILES_UNDER_WAY = 1024
 RECORDED_TOGETHER = 512
-RECORDED_FIRST = 32  # the first batches are small, so that the first facts are being read soon
-RECORDED_TOGETHER_BYTES = 64 << 20
+RECORDED_FIRST = 8  # the first batches are small, so that the first facts are being read soon
+RECORDED_BYTES_A_FILE = 128 << 10
 
 
 class Status(StrEnum):
@@ -92,10 +92,11 @@ def ingest(
     """
     with (
         ThreadPoolExecutor(READING_THREADS, thread_name_prefix="reading") as readers,
+        ThreadPoolExecutor(1, thread_name_prefix="publishing") as publisher,
         nullcontext() if options.defer else ExtractionLane(world) as lane,
         asyncio.Runner() as runner,
     ):
-        pipeline = _Pipeline(world, options, readers, runner, on_outcome, lane)
+        pipeline = _Pipeline(world, options, readers, publisher, runner, on_outcome, lane)
         try:
             for entries in batched(_walk(world, paths, recursive=options.recursive), LOOKED_UP_TOGETHER):
                 pipeline.take(entries)
@@ -113,14 +114,26 @@ class _Read:
     staged: StagedFile | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Publishing:
+    """A batch of files that is being made durable: for each, what went wrong, if anything did."""
+
+    batch: Sequence[_Read]
+    results: Future[list[ObjectNotStored | None]]
+
+
 class _Pipeline:
-    """Files under way: read by threads in groups, stored and recorded here in batches, in the order of the walk."""
+    """Files under way: read by threads in groups, made durable by another in batches, recorded here when they are.
+
+    So the disk works for one batch while the database works for the one before. All in the order of the walk.
+    """
 
     def __init__(
         self,
         world: World,
         options: Options,
         readers: ThreadPoolExecutor,
+        publisher: ThreadPoolExecutor,
         runner: asyncio.Runner,
         on_outcome: Callable[[Outcome], None],
         lane: ExtractionLane | None,
@@ -128,6 +141,7 @@ class _Pipeline:
         self._world = world
         self._options = options
         self._readers = readers
+        self._publisher = publisher
         self._runner = runner
         self._on_outcome = on_outcome
         self._lane = lane
@@ -140,6 +154,7 @@ class _Pipeline:
         self._batch: list[_Read] = []
         self._batch_bytes = 0
         self._batch_limit = RECORDED_FIRST
+        self._publishing: _Publishing | None = None
 
     def take(self, entries: Sequence[WalkEntry]) -> None:
         """Take the next paths of the walk."""
@@ -154,11 +169,15 @@ class _Pipeline:
         """Wait for everything under way and record it."""
         while self._under_way:
             self._collect()
-        self._record()
+        self._publish()
+        self._record_published()
 
     def abandon(self) -> None:
         """Give back what is still under way, when something went wrong."""
         self._stopped.set()
+        if self._publishing is not None:
+            self._publishing.results.cancel()
+            self._publishing = None
         for _, future in self._under_way:
             future.cancel()
         read = [one for _, future in self._under_way if not future.cancelled() for one in future.result()]
@@ -202,7 +221,7 @@ class _Pipeline:
         return not self._options.copy or self._storage.contains(ContentId(source.sha256), source.size_bytes)
 
     def _collect(self) -> None:
-        """Wait for the oldest group that is being read, and record the batch when it is large enough."""
+        """Wait for the oldest group that is being read; publish the batch when it is large enough."""
         count, future = self._under_way.popleft()
         self._files_under_way -= count
         for one in result_of(future):
@@ -213,14 +232,34 @@ class _Pipeline:
             self._batch_bytes += one.file.size_bytes
             if one.file.has_facts and self._lane is not None:
                 self._lane.prepare()
-        if len(self._batch) >= self._batch_limit or self._batch_bytes >= RECORDED_TOGETHER_BYTES:
-            self._record()
+        limit = self._batch_limit
+        if len(self._batch) >= limit or self._batch_bytes >= limit * RECORDED_BYTES_A_FILE:
+            self._publish()
+        elif self._publishing is not None and self._publishing.results.done():
+            self._record_published()
 
-    def _record(self) -> None:
-        """Make the batch's objects durable, and only then its rows."""
+    def _publish(self) -> None:
+        """Begin to make the batch's objects durable, and meanwhile record the batch before it."""
         batch, self._batch, self._batch_bytes = self._batch, [], 0
         self._batch_limit = min(2 * self._batch_limit, RECORDED_TOGETHER)
-        stored = self._store(batch)
+        published = self._publisher.submit(self._store, batch)
+        self._record_published()
+        self._publishing = _Publishing(batch, published)
+
+    def _record_published(self) -> None:
+        publishing, self._publishing = self._publishing, None
+        if publishing is not None:
+            self._record(publishing)
+
+    def _record(self, publishing: _Publishing) -> None:
+        """Write the rows of a batch once its objects are durable."""
+        stored = []
+        problems = result_of(publishing.results)
+        for one, problem in zip(publishing.batch, problems, strict=True):
+            if problem is not None:
+                self._tell(_failed(one.file.path, problem))
+            else:
+                stored.append(one.file)
         if not stored:
             return
         for results in self._runner.run(self._world.dispatch(FilesImported(files=stored))):
@@ -229,16 +268,10 @@ class _Pipeline:
         if self._lane is not None:
             self._lane.wake()
 
-    def _store(self, batch: list[_Read]) -> list[ImportedFile]:
+    def _store(self, batch: Sequence[_Read]) -> list[ObjectNotStored | None]:
         staged = [one.staged for one in batch if one.staged is not None]
         published = self._storage.publish(staged) if staged else [None] * len(batch)
-        stored = []
-        for one, result in zip(batch, published, strict=True):
-            if isinstance(result, Exception):
-                self._tell(_failed(one.file.path, result))
-            else:
-                stored.append(one.file)
-        return stored
+        return [result if isinstance(result, ObjectNotStored) else None for result in published]
 
     def _read_group(self, entries: Sequence[WalkEntry]) -> list[_Read | Outcome]:
         return [self._read(entry) for entry in entries]

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from dam.core.exceptions import ObjectNotStored, ReadingStopped, SourceChanged, SourceUnreadable
 from dam.core.file_operations import FileOperationsResource
@@ -15,6 +16,7 @@ from dam.services.source_walk import is_trustworthy, stat_signature
 HEAD_BYTES = 64 * 1024
 WHOLE_BYTES = 1024 * 1024  # up to this a file is read in one piece: the second thread costs more than it brings
 BLOCK_BYTES = 1024 * 1024
+WRITTEN_BACK_BYTES = 32 * 1024 * 1024  # by itself the kernel would begin only with gigabytes waiting
 _HASHED_BYTES = 256 * 1024  # larger ones cost the kernel fresh pages each time
 CLONE_FROM_BYTES = 64 * 1024
 _BLOCKS_IN_FLIGHT = 4
@@ -149,7 +151,7 @@ class _Pass:
         sha256 = hashlib.sha256()
         md5 = hashlib.md5(usedforsecurity=False)
         size, head = 0, b""
-        with ThreadPoolExecutor(1) as beside:
+        with ThreadPoolExecutor(1) as beside, _Writeback(self._copy_to, self._files) as writeback:
             blocks = _Blocks()
             while block := self._fill(blocks.next_free(), size):
                 if self._is_stopped():
@@ -157,11 +159,13 @@ class _Pass:
                 blocks.busy_until(beside.submit(md5.update, block))
                 sha256.update(block)
                 self._copy(block)
+                writeback.wrote(len(block))
                 head += bytes(block[: HEAD_BYTES - len(head)])
                 size += len(block)
                 if size >= expected_size:
                     break
             blocks.wait()
+            writeback.wait()
         return Digest(sha256=sha256.digest(), md5=md5.digest(), size=size, head=head)
 
     def _fill(self, buffer: memoryview, offset: int) -> memoryview:
@@ -202,6 +206,46 @@ class _Blocks:
         done, buffer = self._busy.popleft()
         done.result()
         return buffer
+
+
+class _Writeback:
+    """Has a copy written to the disk while more of it comes, so that the last sync finds little left to do.
+
+    An error is told to a descriptor once, so ``wrote`` and ``wait`` raise it, as ObjectNotStored.
+    """
+
+    def __init__(self, fd: int | None, files: FileOperationsResource) -> None:
+        self._fd = fd
+        self._files = files
+        self._waiting_bytes = 0
+        self._beside = ThreadPoolExecutor(1)
+        self._running: Future[None] | None = None
+
+    def wrote(self, count: int) -> None:
+        """Begin when enough is waiting, unless the disk is still busy with what came before."""
+        self._waiting_bytes += count
+        busy = self._running is not None and not self._running.done()
+        if self._fd is None or self._waiting_bytes < WRITTEN_BACK_BYTES or busy:
+            return
+        self.wait()
+        self._waiting_bytes = 0
+        self._running = self._beside.submit(self._files.sync_file, self._fd)
+
+    def wait(self) -> None:
+        """Wait for what has begun."""
+        running, self._running = self._running, None
+        if running is None:
+            return
+        try:
+            running.result()
+        except OSError as error:
+            raise ObjectNotStored(error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._beside.shutdown()
 
 
 def _settled(fd: int) -> os.stat_result | None:

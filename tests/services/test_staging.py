@@ -12,6 +12,7 @@ from dam.core.exceptions import ObjectNotStored, ReadingStopped
 from dam.core.file_operations import FileOperationsResource
 from dam.services.file_storage import LocalFileStorage
 from dam.services.publication import Published
+from dam.services.source_reading import WRITTEN_BACK_BYTES
 from tests import hostile, tracing
 
 SMALL, LARGE, OTHER = 1000, 1_500_000, 2000
@@ -152,6 +153,54 @@ def test_an_error_is_that_large_files_failure(
     assert sorted(size for _, size in storage.objects()) == [SMALL, OTHER]
     assert staged_files_open(root) == []
     files.assert_each_call_was_made_once()
+
+
+class SyncsNothingAt(FileOperationsResource):
+    """Files of which one sync, counted from 0, fails; ``sizes`` are those that the files had at each."""
+
+    def __init__(self, failing: int | None) -> None:
+        self.sizes: list[int] = []
+        self._failing = failing
+
+    def sync_file(self, fd: int) -> None:
+        self.sizes.append(size_of(fd))
+        if len(self.sizes) - 1 == self._failing:
+            raise io_error()
+        super().sync_file(fd)
+
+
+@pytest.fixture
+def huge(tmp_path: Path) -> Path:
+    """Return a file that is written back while it is still being read."""
+    path = tmp_path / "huge"
+    path.touch()
+    os.truncate(path, WRITTEN_BACK_BYTES + WRITTEN_BACK_BYTES // 2)
+    return path
+
+
+def test_a_very_large_file_is_written_back_while_it_is_read(
+    root: Path, huge: Path, opened: Callable[..., LocalFileStorage]
+) -> None:
+    files = SyncsNothingAt(None)
+
+    staged = opened(files).stage(huge)
+
+    assert staged.synced
+    assert WRITTEN_BACK_BYTES <= files.sizes[0] <= files.sizes[1] == huge.stat().st_size
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_an_error_of_writing_back_is_that_files_failure(
+    root: Path, huge: Path, opened: Callable[..., LocalFileStorage], failing: int
+) -> None:
+    files = SyncsNothingAt(failing)
+    storage = opened(files)
+
+    with pytest.raises(ObjectNotStored, match="Input/output error"):
+        storage.stage(huge)
+
+    assert len(files.sizes) == failing + 1
+    assert staged_files_open(root) == []
 
 
 @pytest.mark.parametrize("call", ["sync", "close"])
