@@ -1,10 +1,13 @@
 """What a file of each format costs: ``python -m benchmarks.formats`` examines it here, and isolated in a worker.
 
-The contenders take turns in each round. Each figure is the least of the rounds, because all that a busy machine adds is
-delay. The time of processors is that of the program and the worker together. Ratios are those of a stream to direct.
+The contenders take turns in each round. Times are the least of the rounds, because all that a busy machine adds is
+delay; ratios are medians of those within a round. The time of processors is that of the program and the worker
+together. *Bare* are the calls of the libraries themselves, as a script makes them that trusts its files
+(``benchmarks.bare_readers``).
 """
 
 import argparse
+import asyncio
 import os
 import sys
 import tempfile
@@ -13,18 +16,26 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 from PIL import Image
 
+from benchmarks import bare_readers
 from dam.core.config import ParserLimits
+from dam.core.system_params import Offload
 from dam.services import examination_task, executors
 from dam.services.examination_task import ExaminationTask
+from dam.services.isolation_processes import ENVIRONMENT
 from dam.services.media_type import media_type
 from dam.services.readers import catalogue
 from tests import media
 
-DIRECT, ALONE, STREAM = "direct", "one by one", "stream"
+BARE, DIRECT, ALONE, STREAM = "bare", "direct", "one by one", "stream"
 SECONDS_A_TURN = 0.05
+MOST_A_TURN = 256
+HEADING = """
+| file | KB | bare, ms | direct, ms | one by one, ms | stream, ms | / direct | / bare | processors: direct, ms | stream, ms | / direct |
+|---|---|---|---|---|---|---|---|---|---|---|"""  # noqa: E501  a row of a table
 PDF_PADDING = 200_000
 
 type Maker = Callable[[Path], object]
@@ -40,17 +51,14 @@ class Spent:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("names", nargs="*", help="files to examine, as in the first column; all when none is named")
     arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
         executors.opened(ParserLimits(), jobs=1) as executor,
     ):
-        print(f"{'':28}{'ms a file':>36}{'':10}{'ms of processors':>24}")
-        print(
-            f"{'file':20}{'KB':>8}{DIRECT:>12}{ALONE:>12}{STREAM:>12}{'ratio':>10}{DIRECT:>12}{STREAM:>12}{'ratio':>10}"
-        )
+        print(HEADING)
         for name, make in files():
             if not arguments.names or name in arguments.names:
                 path = Path(folder) / name
@@ -60,15 +68,18 @@ def main() -> None:
 
 
 def report(path: Path, spent: dict[str, Spent]) -> None:
-    wall = [min(spent[name].wall) * 1e3 for name in (DIRECT, ALONE, STREAM)]
-    processors = [min(spent[name].processors) * 1e3 for name in (DIRECT, STREAM)]
-    print(f"{path.name:20}{path.stat().st_size / 1e3:8.0f}{figures(wall)}{figures(processors)}", flush=True)
+    """Print a row of the table."""
+    figures = [min(spent[name].wall) * 1e3 for name in (BARE, DIRECT, ALONE, STREAM)]
+    figures += [ratio(spent[STREAM].wall, spent[name].wall) for name in (DIRECT, BARE)]
+    figures += [min(spent[name].processors) * 1e3 for name in (DIRECT, STREAM)]
+    figures.append(ratio(spent[STREAM].processors, spent[DIRECT].processors))
+    row = [path.name, f"{path.stat().st_size / 1e3:.0f}", *(f"{figure:.2f}" for figure in figures)]
+    print(f"| {' | '.join(row)} |", flush=True)
 
 
-def figures(milliseconds: list[float]) -> str:
-    """Word the times, and the last one as a multiple of the first."""
-    times = "".join(f"{time:12.2f}" for time in milliseconds)
-    return f"{times}{milliseconds[-1] / milliseconds[0]:10.2f}"
+def ratio(ours: list[float], theirs: list[float]) -> float:
+    """Return the median of the ratios within a round, whose turns had the same from the rest of the machine."""
+    return median(our / their for our, their in zip(ours, theirs, strict=True))
 
 
 def task_for(path: Path) -> ExaminationTask:
@@ -87,8 +98,8 @@ def in_turns(task: ExaminationTask, executor: Executor, rounds: int) -> dict[str
     """Time each contender once a round, each round beginning with another, after one that warms up."""
     assert examination_task.run(task).found, f"nothing is known of {task.path}"
     took = min(seconds(lambda: examination_task.run(task)) for _ in range(5))
-    count = max(1, min(200, round(SECONDS_A_TURN / took)))
-    contenders = [(DIRECT, direct), (ALONE, one_by_one), (STREAM, stream)]
+    count = max(1, min(MOST_A_TURN, round(SECONDS_A_TURN / took)))
+    contenders = [(BARE, bare), (DIRECT, direct), (ALONE, one_by_one), (STREAM, stream)]
     spent = {name: Spent() for name, _ in contenders}
     for number in range(rounds + 1):
         contenders.append(contenders.pop(0))
@@ -98,6 +109,11 @@ def in_turns(task: ExaminationTask, executor: Executor, rounds: int) -> dict[str
                 spent[name].wall.append(wall / count)
                 spent[name].processors.append(processors / count)
     return spent
+
+
+def bare(task: ExaminationTask, _executor: Executor, count: int) -> None:
+    for _ in range(count):
+        bare_readers.read(task.path, task.mime_type or "")
 
 
 def direct(task: ExaminationTask, _executor: Executor, count: int) -> None:
@@ -111,9 +127,8 @@ def one_by_one(task: ExaminationTask, executor: Executor, count: int) -> None:
 
 
 def stream(task: ExaminationTask, executor: Executor, count: int) -> None:
-    """Submit all before waiting for the first, as the program does with the files of a chunk."""
-    for future in [executor.submit(examination_task.run, task) for _ in range(count)]:
-        future.result()
+    """Do as the program does with the files of a chunk."""
+    asyncio.run(Offload(executor).map(examination_task.run, [task] * count))
 
 
 def timed(run: Callable[[], None], executor: Executor) -> tuple[float, float]:
@@ -245,14 +260,13 @@ def seconds(job: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _with_one_thread() -> None:
-    """Start again with the environment of the workers, which NumPy reads when it is imported."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MALLOC_ARENA_MAX")
-    if os.environ.get(names[0]) != "1":
+def _in_environment_of_workers() -> None:
+    """Start again with the environment of the workers, which NumPy and the memory allocator read at the start."""
+    if not os.environ.items() >= ENVIRONMENT.items():
         arguments = [sys.executable, "-m", "benchmarks.formats", *sys.argv[1:]]
-        os.execve(sys.executable, arguments, os.environ | dict.fromkeys(names, "1"))
+        os.execve(sys.executable, arguments, os.environ | ENVIRONMENT)
 
 
 if __name__ == "__main__":
-    _with_one_thread()
+    _in_environment_of_workers()
     main()

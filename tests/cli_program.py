@@ -75,4 +75,4 @@ class Program:
 
     def object_of(self, file: Path) -> Path:
         """Return where the storage keeps the bytes of this file."""
-        return self.storage.path_of(ContentId(hashlib.sha256(file.read_bytes()).digest()))
+        return Path(self.storage.path_of(ContentId(hashlib.sha256(file.read_bytes()).digest())))

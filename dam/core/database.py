@@ -201,6 +201,8 @@ def _make_sqlite_engine(url: URL, *, foreign_keys: bool = True) -> Engine:
         # SQLAlchemy takes a transaction whose COMMIT failed for ended; in SQLite it goes on and keeps its lock.
         if connection is not None:
             connection.rollback()
+            # The next writer makes what is cached worthless; kept, it would grow with the library.
+            connection.cursor().execute("PRAGMA shrink_memory")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

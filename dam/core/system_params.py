@@ -20,9 +20,10 @@ with one method, ``compile``; the scheduler needs no change for it.
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import CancelledError, Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Protocol, get_origin
+from typing import Annotated, Any, Protocol, get_origin, runtime_checkable
 
 from sqlalchemy.orm import Session
 
@@ -54,6 +55,15 @@ class EntityFailures:
         self.reasons[entity_id] = reason
 
 
+@runtime_checkable
+class BatchExecutor(Protocol):
+    """An executor that takes many tasks at once for less than one after the other."""
+
+    def submit_all[T, R](self, function: Callable[[T], R], inputs: Iterable[T], /) -> list[Future[R]]:
+        """Queue a call for each input."""
+        ...
+
+
 class Offload:
     """Runs a pure function over many inputs on an executor while the session's transaction is set aside.
 
@@ -68,21 +78,16 @@ class Offload:
     async def map[T, R](self, function: Callable[[T], R], inputs: Iterable[T]) -> list[R | TaskFailed]:
         """Return the function's results in the order of the inputs; a task that failed for its input is a value.
 
-        Without an executor the function runs here and now.
+        Without an executor the function runs here and now. What else a task raises ends the others that have not begun.
         """
         if self._pause is not None:
             self._pause()
         if self._executor is None:
             return [_attempt(function, value) for value in inputs]
-        futures: list[asyncio.Future[R]] = [
-            asyncio.wrap_future(self._executor.submit(function, value)) for value in inputs
-        ]
+        futures = _submitted(self._executor, function, inputs)
         try:
-            outcomes: list[R | TaskFailed] = []
-            for future in futures:
-                outcome = await _outcome(future)
-                outcomes.append(outcome)
-            return outcomes
+            broken = await _first_broken(futures)
+            return _outcomes(futures if broken is None else [broken])
         finally:
             for future in futures:
                 future.cancel()
@@ -95,15 +100,50 @@ def _attempt[T, R](function: Callable[[T], R], value: T) -> R | TaskFailed:
         return failure
 
 
-async def _outcome[R](future: asyncio.Future[R]) -> R | TaskFailed:
+def _submitted[T, R](executor: Executor, function: Callable[[T], R], inputs: Iterable[T]) -> list[Future[R]]:
+    if isinstance(executor, BatchExecutor):
+        return executor.submit_all(function, inputs)
+    return [executor.submit(function, value) for value in inputs]
+
+
+async def _first_broken[R](futures: Sequence[Future[R]]) -> Future[R] | None:
+    """Wait until all are done, or one is broken, and return that; the event loop is woken once, not by each of them."""
+    loop = asyncio.get_running_loop()
+    end: asyncio.Future[Future[R] | None] = loop.create_future()
+    waited_for = list(futures)
+
+    def count(future: Future[R]) -> None:
+        waited_for.pop()
+        broken = _is_broken(future)
+        if broken or not waited_for:
+            with suppress(RuntimeError):  # the loop has been closed: nobody waits any more
+                loop.call_soon_threadsafe(_end_waiting, end, future if broken else None)
+
+    for future in futures:
+        future.add_done_callback(count)
+    return await end if futures else None
+
+
+def _is_broken(future: Future[Any]) -> bool:
+    return future.cancelled() or not isinstance(future.exception(), TaskFailed | None)
+
+
+def _end_waiting[R](end: asyncio.Future[R], result: R) -> None:
+    if not end.done():
+        end.set_result(result)
+
+
+def _outcomes[R](futures: Iterable[Future[R]]) -> list[R | TaskFailed]:
+    outcomes = map(_outcome, futures)
+    return list(outcomes)
+
+
+def _outcome[R](future: Future[R]) -> R | TaskFailed:
     try:
-        return await future
+        return future.result(timeout=0)
     except TaskFailed as failure:
         return failure
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
+    except CancelledError:
         # Passed on, this would look as if somebody had cancelled the chunk, which is no error.
         raise WorkersUnavailable("the executor gave the task up") from None
 

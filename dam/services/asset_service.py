@@ -2,12 +2,11 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import batched
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import LargeBinary, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from dam.core.components_markers import NeedsMetadataExtractionComponent
@@ -23,8 +22,7 @@ from dam.models.base import Component, fact_digest
 from dam.services import ecs_service, fact_service
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownSource:
+class KnownSource(NamedTuple):
     """A path whose file is the one that was read before, by its stat; ``id`` is that of its source row."""
 
     id: int
@@ -55,35 +53,37 @@ def record_files(session: Session, files: Sequence[ImportedFile]) -> list[Import
 def find_known_sources(session: Session, stats: Mapping[str, str], *, source_type: str) -> dict[str, KnownSource]:
     """Return, by path, the sources that were read before with exactly this stat signature."""
     path_of = {fact_digest(path): path for path in stats}
-    source, sha256, properties = OriginalSourceInfoComponent, ContentHashSHA256Component, FilePropertiesComponent
+    source, sha256, properties = (
+        kind.__table__.c for kind in (OriginalSourceInfoComponent, ContentHashSHA256Component, FilePropertiesComponent)
+    )
     statement = (
         select(
-            source.id,
-            source.entity_id,
             source.fact_digest,
             source.seen_stat,
+            source.id,
+            source.entity_id,
             sha256.hash_value,
             properties.file_size_bytes,
         )
-        .join(sha256, sha256.entity_id == source.entity_id)
-        .join(properties, properties.entity_id == source.entity_id)
-        .where(source.fact_digest.in_(path_of), source.source_type == source_type)
+        .join_from(source.id.table, sha256.entity_id.table, sha256.entity_id == source.entity_id)
+        .join(properties.entity_id.table, properties.entity_id == source.entity_id)
+        .where(source.fact_digest.in_(bindparam("paths", list(path_of), LargeBinary(), expanding=True)))
+        .where(source.source_type == source_type)
     )
     found = {}
-    for row in session.execute(statement):
-        path = path_of[row.fact_digest]
-        if row.seen_stat == stats[path]:
-            found[path] = KnownSource(
-                id=row.id, entity_id=row.entity_id, sha256=row.hash_value, size_bytes=row.file_size_bytes
-            )
+    for digest, seen_stat, *known in session.execute(statement).all():
+        path = path_of[digest]
+        if seen_stat == stats[path]:
+            found[path] = KnownSource(*known)
     return found
 
 
 def seen_again(session: Session, sources: Iterable[int], when: datetime) -> None:
     """Write down that these sources, by the ids of their rows, were seen once more."""
     for ids in batched(sorted(sources), ecs_service.BATCH):
-        statement = update(OriginalSourceInfoComponent).where(OriginalSourceInfoComponent.id.in_(ids))
-        session.execute(statement.values(last_seen_at=when), execution_options={"synchronize_session": False})
+        these = OriginalSourceInfoComponent.id.in_(bindparam("sources", ids, expanding=True))
+        statement = update(OriginalSourceInfoComponent).where(these).values(last_seen_at=when)
+        session.execute(statement, execution_options={"synchronize_session": False})
 
 
 def find_by_sha256(session: Session, digest: bytes) -> list[int]:

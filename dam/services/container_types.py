@@ -3,7 +3,8 @@
 import re
 import struct
 from collections.abc import Callable, Iterator
-from pathlib import PurePath
+
+from dam.services.text_types import suffix_of
 
 OFFICE = "application/vnd.openxmlformats-officedocument."
 _ISO_BRANDS = {
@@ -95,7 +96,7 @@ def by_structure(head: bytes, name: str) -> str | None:
     """Return the type of a container format; the name is asked only where the head can't tell."""
     for magic, offset, tell in _CONTAINERS:
         if head.startswith(magic, offset):
-            return tell(head, PurePath(name).suffix.lower())
+            return tell(head, suffix_of(name))
     return None
 
 

@@ -50,5 +50,5 @@ def _locations(ids: Iterable[int]) -> Select[FileLocationComponent, FileProperti
 
 def _path(storage: FileStorage, location: FileLocationComponent) -> str:
     if location.storage_type == LOCAL_CAS:
-        return str(storage.path_of(ContentId.parse(location.content_identifier)))
+        return storage.path_of(ContentId.parse(location.content_identifier))
     return location.physical_path_or_key

@@ -1,7 +1,6 @@
 """Has files examined elsewhere, many at once, and saves what can be saved when a reader brings its process down."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from dam.core.config import ParserLimits
 from dam.core.exceptions import TaskFailed
@@ -22,7 +21,7 @@ async def examine_all(offload: Offload, limits: ParserLimits, contents: Mapping[
     tasks = [_task(entity_id, content, limits) for entity_id, content in contents.items()]
     found: dict[int, list[Facts]] = {entity_id: [] for entity_id in contents}
     dead = await _examine(offload, [task for task in tasks if task.readers], found)
-    await _examine(offload, [replace(task, readers=(reader,)) for task in dead for reader in task.readers], found)
+    await _examine(offload, [task._replace(readers=(reader,)) for task in dead for reader in task.readers], found)
     return {entity_id: _merged(facts) for entity_id, facts in found.items()}
 
 

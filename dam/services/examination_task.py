@@ -1,14 +1,16 @@
 """One file to be examined, as it travels to a worker process; importing this costs the worker next to nothing."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dam.core.exceptions import NotARegularFile, os_reason
 from dam.services.facts import Facts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExaminationTask:
-    """A file, its type, which of its readers are wanted, and the pixels that may be decoded."""
+class ExaminationTask(NamedTuple):
+    """A file, its type, which of its readers are wanted, and the pixels that may be decoded.
+
+    A tuple, because it is pickled in half the time of a dataclass.
+    """
 
     entity_id: int
     path: str

@@ -4,7 +4,6 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, Protocol, Self
@@ -80,7 +79,7 @@ class FileStorage(Protocol):
     def open_object(self, content_id: ContentId) -> BinaryIO:
         """Open an object for reading. Raises FileNotFoundError."""
 
-    def path_of(self, content_id: ContentId) -> Path:
+    def path_of(self, content_id: ContentId) -> str:
         """Return where the object can be read as a file; there need be none."""
 
     def objects(self) -> Iterator[tuple[ContentId, int]]:
@@ -155,10 +154,11 @@ class LocalFileStorage:
 
     def contains(self, content_id: ContentId, size: int) -> bool:
         """Say whether there is an object of this name and length, and nobody wrote to it since. Does not read it."""
-        with suppress(OSError):
+        try:
             found = os.stat(object_path(self._root, content_id))
-            return found.st_size == size and found.st_mtime_ns == OBJECT_TIME_NS
-        return False
+        except OSError:
+            return False
+        return found.st_size == size and found.st_mtime_ns == OBJECT_TIME_NS
 
     def check(self, content_id: ContentId, size: int) -> ObjectState:
         """Read an object whole and compare it with its name and length in bytes."""
@@ -177,9 +177,9 @@ class LocalFileStorage:
         """Open an object for reading. Raises FileNotFoundError."""
         return os.fdopen(self._files.open_regular(object_path(self._root, content_id)), "rb")
 
-    def path_of(self, content_id: ContentId) -> Path:
+    def path_of(self, content_id: ContentId) -> str:
         """Return the path of an object, which need not exist."""
-        return Path(object_path(self._root, content_id))
+        return object_path(self._root, content_id)
 
     def objects(self) -> Iterator[tuple[ContentId, int]]:
         """Give every object's name and length in bytes, in the order of names."""

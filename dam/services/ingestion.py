@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import batched
+from typing import NamedTuple
 
 from dam.core import claims
 from dam.core.events import FilesImported, ImportedFile, SourcesSeenAgain
@@ -32,8 +33,8 @@ READING_THREADS = 2
 LOOKED_UP_TOGETHER = 1000
 READ_TOGETHER = 16
 READ_TOGETHER_BYTES = 1 << 20
-FILES_UNDER_WAY = 1024
-RECORDED_TOGETHER = 512
+FILES_UNDER_WAY = 512
+RECORDED_TOGETHER = 256
 RECORDED_FIRST = 8  # the first batches are small, so that the first facts are being read soon
 RECORDED_BYTES_A_FILE = 128 << 10
 
@@ -48,8 +49,7 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one path, and why when it was not taken in."""
 
     path: str

@@ -7,11 +7,11 @@ unpickled, breaks its pool for all tasks that follow, and its workers outlive a 
 
 import pickle
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from functools import partial
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from dam.services.isolation_dispatch import Dispatcher
 from dam.services.isolation_processes import Task
@@ -27,6 +27,9 @@ class IsolatedExecutor(Executor):
     space of a worker is limited to ``memory_bytes``. The future then fails with a ``TaskFailed`` that says which; other
     tasks don't notice. An exception of the task itself arrives as it is, its traceback added as a note. A task whose
     worker is killed by somebody else, or by the system when memory is short, runs once more, alone, before it fails.
+
+    Short tasks are sent ahead, so that a worker needn't wait for the next one, nor the program be woken for each; a
+    worker with nothing to do gets those in line at another. What was sent ahead can't be cancelled any more.
 
     Functions are found by module and name, so they can't live in ``__main__``, which workers never import. The modules
     named in ``preload`` are imported once and shared by all workers. Workers have no terminal: what a library prints
@@ -50,13 +53,11 @@ class IsolatedExecutor(Executor):
 
         Raises at once what pickling the call raises, and RuntimeError after ``shutdown``.
         """
-        future: Future[T] = Future()
-        task = Task(future, pickle.dumps((fn, args, kwargs), pickle.HIGHEST_PROTOCOL))
-        with self._lock:
-            if self._closed:
-                raise RuntimeError("cannot schedule new futures after shutdown")
-            self._started_dispatcher().add(task)
-        return future
+        return self._queued([_task(fn, args, kwargs)])[0]
+
+    def submit_all[A, R](self, function: Callable[[A], R], inputs: Iterable[A]) -> list[Future[R]]:
+        """Queue a call for each input, as ``submit`` does, at less cost: nobody is woken in between."""
+        return self._queued([_task(function, (value,), {}) for value in inputs])
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more tasks, and end the workers when those taken are done.
@@ -80,8 +81,19 @@ class IsolatedExecutor(Executor):
         """Shut down; when an error or an interrupt ends the block, without doing the rest."""
         self.shutdown(cancel_futures=kind is not None)
 
+    def _queued(self, tasks: list[Task]) -> list[Future[Any]]:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            self._started_dispatcher().add(tasks)
+        return [task.future for task in tasks]
+
     def _started_dispatcher(self) -> Dispatcher:
         if self._dispatcher is None:
             self._dispatcher = self._new_dispatcher()
             self._dispatcher.start()
         return self._dispatcher
+
+
+def _task(function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, Any]) -> Task:
+    return Task(Future(), pickle.dumps((function, args, kwargs), pickle.HIGHEST_PROTOCOL))

@@ -1,35 +1,38 @@
 """The thread behind ``isolation``: hands queued tasks to workers, keeps their time, and settles the futures."""
 
-import pickle
 import signal
 import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from math import inf
 from selectors import EVENT_READ, DefaultSelector
-from typing import Any
 
 from dam.core.exceptions import (
-    OutcomeNotPicklable,
     TaskFailed,
     TaskOutOfMemory,
     TaskTimedOut,
     WorkerCrashed,
     WorkersUnavailable,
-    described,
 )
-from dam.services.isolation_processes import ServerProcess, Task, Worker
+from dam.services.isolation_processes import Outcome, ServerProcess, Task, Worker
 from dam.services.isolation_server import FAILURE, FORK, OUT_OF_MEMORY, REPORT
 
-_AHEAD_BYTES = 1 << 16
-"""A task of this size fits into an empty socket's buffer, so sending it doesn't block. A worker with one task in line
-was busy 90 % of the time with 5 ms tasks on a machine with more to do, with none 82 %, with four 89 %."""
+_AHEAD_SECONDS = 0.05
+"""So much work, as tasks took of late, may be in a worker's line, which rings when half of it is done: one turn of this
+thread for each task cost 0.2 to 0.7 ms of processor time in both processes, most of it for being woken."""
+
+_MOST_AHEAD = 64
+_SHARE_OF_LAST = 0.2
+_LOOK_SECONDS = 0.05
+"""How late it may be noticed that a task in line has begun; its time counts from then."""
+
+_SOON_SECONDS = 0.001
 
 _DEATHS_IN_A_ROW = 3
 """So often the server may end with no task answered in between; then something is broken, not a file."""
@@ -55,11 +58,12 @@ class Dispatcher(threading.Thread):
         self._server_deaths = 0
         self._workers: dict[int, Worker] = {}
         self._workers_to_come = 0
+        self._pace_seconds = _AHEAD_SECONDS
         self._end: BaseException | None = None
 
-    def add(self, task: Task) -> None:
-        """Queue a task, or fail it when the workers can't be started."""
-        self._queue.append(task)
+    def add(self, tasks: Sequence[Task]) -> None:
+        """Queue tasks, or fail them when the workers can't be started."""
+        self._queue.extend(tasks)
         if self._end is None:
             self._ring()
         else:
@@ -108,44 +112,60 @@ class Dispatcher(threading.Thread):
         return self._closing and not self._queue and not any(worker.tasks for worker in self._workers.values())
 
     def _step(self) -> None:
+        self._level_lines()
         self._give_tasks()
         self._ask_for_workers()
-        for key, _ in self._selector.select(self._seconds_to_deadline()):
+        for key, _ in self._selector.select(self._seconds_to_wait()):
             key.data()
+        for worker in list(self._workers.values()):
+            if worker.tasks and not worker.leaving:
+                self._hear(worker)
         self._kill_overdue()
 
+    def _level_lines(self) -> None:
+        """Take back half of what is in line elsewhere when a worker has nothing to do."""
+        if self._queue or all(worker.tasks or worker.leaving for worker in self._workers.values()):
+            return
+        for worker in self._workers.values():
+            for _ in range(len(worker.tasks) // 2):
+                task = worker.take_back()
+                if task is not None:
+                    self._queue.append(task)
+
     def _give_tasks(self) -> None:
-        while self._queue and (worker := self._taker(self._queue[0])):
+        ahead = max(1, min(_MOST_AHEAD, int(_AHEAD_SECONDS / self._pace_seconds)))
+        while self._queue and (worker := self._taker(self._queue[0], ahead)):
             task = self._queue.popleft()
-            if task.future.running() or task.future.set_running_or_notify_cancel():
-                self._give(worker, task)
+            if task.begin() and not self._give(worker, task, ring_every=(1 + ahead) // 2):
+                self._queue.appendleft(task)
+                break
 
-    def _taker(self, task: Task) -> Worker | None:
-        """Return an idle worker; with much to do, one with nothing in line, so that it needn't wait for us later.
+    def _taker(self, task: Task, ahead: int) -> Worker | None:
+        """Return an idle worker; when all are there, one with few tasks in line.
 
-        A large task is not sent ahead: until the worker reads it, it would block us. A suspected one runs alone.
+        A large call is for an idle worker: until that reads it, it would block us. A suspected one runs alone.
         """
-        running = [worker.tasks[0] for worker in self._workers.values() if worker.tasks]
-        if running and (task.suspected or any(other.suspected for other in running)):
+        workers = self._workers.values()
+        worker = min((each for each in workers if not each.leaving), key=_tasks_of, default=None)
+        if any(each.tasks and (task.suspected or each.tasks[0].suspected) for each in workers):
             return None
-        staying = (worker for worker in self._workers.values() if not worker.leaving)
-        worker = min(staying, key=lambda worker: len(worker.tasks), default=None)
         if worker is None or not worker.tasks:
             return worker
-        much = len(self._queue) > self._jobs == len(self._workers)
-        return worker if much and len(worker.tasks) == 1 and len(task.call) <= _AHEAD_BYTES else None
+        may_wait = task.is_small and worker.tasks[0].is_small and len(workers) == self._jobs
+        return worker if may_wait and len(worker.tasks) <= ahead else None
 
-    def _give(self, worker: Worker, task: Task) -> None:
-        """Send a task to a worker; one that has died meanwhile leaves it to the next."""
-        worker.tasks.append(task)
+    def _give(self, worker: Worker, task: Task, *, ring_every: int) -> bool:
+        """Send a task to a worker; return False when it is full, or has died meanwhile and leaves it to the next."""
         try:
-            worker.send(task.call, within=self._timeout_seconds)
+            worker.send(task, ring_every=ring_every, within=self._timeout_seconds)
+        except BlockingIOError:
+            return False
         except OSError:
-            self._queue.appendleft(worker.tasks.pop())
             self._dismiss(worker)
-            return
+            return False
         if len(worker.tasks) == 1:
             self._start_clock(worker)
+        return True
 
     def _start_clock(self, worker: Worker) -> None:
         worker.deadline = time.monotonic() + self._timeout_seconds if worker.tasks else inf
@@ -163,9 +183,16 @@ class Dispatcher(threading.Thread):
             self._selector.register(self._server.control, EVENT_READ, partial(self._hear_server, self._server))
         return self._server
 
-    def _seconds_to_deadline(self) -> float | None:
-        deadline = min((worker.deadline for worker in self._workers.values()), default=inf)
-        return None if deadline == inf else max(0.0, deadline - time.monotonic())
+    def _seconds_to_wait(self) -> float | None:
+        """Return the time to the next deadline; those who do one task after another are looked at in between."""
+        workers = self._workers.values()
+        deadline = min((worker.deadline for worker in workers), default=inf)
+        if deadline == inf:
+            return None
+        seconds = max(0.0, deadline - time.monotonic())
+        if any(worker.is_midway for worker in workers):
+            return min(seconds, _SOON_SECONDS)
+        return min(seconds, _LOOK_SECONDS) if any(len(worker.tasks) > 1 for worker in workers) else seconds
 
     def _kill_overdue(self) -> None:
         now = time.monotonic()
@@ -190,7 +217,7 @@ class Dispatcher(threading.Thread):
     def _retire(self, worker: Worker) -> None:
         if not worker.leaving:
             worker.leaving = True
-            self._selector.unregister(worker.channel)
+            self._selector.unregister(worker.line)
 
     def _hear_server(self, server: ServerProcess) -> None:
         message, descriptors = server.receive()
@@ -203,44 +230,42 @@ class Dispatcher(threading.Thread):
         else:
             self._bury(*REPORT.unpack(message))
 
-    def _welcome(self, pid: int, descriptor: int) -> None:
-        worker = Worker(pid, socket.socket(fileno=descriptor))
-        self._selector.register(worker.channel, EVENT_READ, partial(self._hear, worker))
+    def _welcome(self, pid: int, *descriptors: int) -> None:
+        channel, line, far_line = (socket.socket(fileno=descriptor) for descriptor in descriptors)
+        worker = Worker(pid, channel, line, far_line)
+        self._selector.register(line, EVENT_READ, worker.answer)
         self._workers[pid] = worker
         self._workers_to_come -= 1
 
-    def _hear(self, worker: Worker) -> bool:
-        """Take what the worker has sent; return whether there may be more."""
+    def _hear(self, worker: Worker) -> None:
+        """Take what the worker has sent."""
         try:
-            worker.receive()
-        except BlockingIOError:
-            return False
+            while worker.receive():
+                pass
         except (EOFError, OSError):
             self._dismiss(worker)
-            return False
         while worker.tasks and (outcome := worker.outcome()):
-            self._take(worker, *outcome)
-        return True
+            self._take(worker, outcome)
 
-    def _take(self, worker: Worker, outcome: bytes, last: bool) -> None:
-        _settle(worker.tasks.popleft().future, outcome)
+    def _take(self, worker: Worker, outcome: Outcome) -> None:
+        worker.tasks.popleft().settle(outcome.pickled)
+        self._pace_seconds += (outcome.seconds - self._pace_seconds) * _SHARE_OF_LAST
         self._server_deaths = 0
         self._start_clock(worker)
-        if last:
+        if outcome.is_last:
             self._take_back(worker)
             self._retire(worker)
 
     def _bury(self, pid: int, exit_code: int) -> None:
         """Forget a worker that has ended, after hearing its last words, and judge the task it was at."""
         worker = self._workers.pop(pid)
-        while self._hear(worker):
-            pass
         self._retire(worker)
-        worker.channel.close()
+        self._hear(worker)
+        not_begun = list(iter(worker.take_back, None))
+        worker.close()
+        self._queue.extendleft(reversed(not_begun))
         if worker.tasks:
-            task = worker.tasks.popleft()
-            self._take_back(worker)
-            self._judge(task, exit_code)
+            self._judge(worker.tasks.popleft(), exit_code)
 
     def _judge(self, task: Task, exit_code: int) -> None:
         """Fail a task whose worker died at it, unless it was killed for the first time.
@@ -270,7 +295,7 @@ class Dispatcher(threading.Thread):
         if self._server is not None:
             self._server.close(at_once=not self._workers)
         for worker in self._workers.values():
-            worker.channel.close()
+            worker.close()
             for task in worker.tasks:
                 task.future.set_exception(end)
         self._workers.clear()
@@ -282,25 +307,11 @@ class Dispatcher(threading.Thread):
     def _clear_queue(self, end: BaseException) -> None:
         with suppress(IndexError):
             while True:
-                _give_up(self._queue.popleft().future, end)
+                self._queue.popleft().give_up(end)
 
 
-def _settle(future: Future[Any], outcome: bytes) -> None:
-    try:
-        returned, value = pickle.loads(outcome)  # noqa: S301  written by our own worker
-    except Exception as error:  # noqa: BLE001  constructors of the value may raise anything
-        returned, value = False, OutcomeNotPicklable("what the task returned", described(error))
-    if returned:
-        future.set_result(value)
-    else:
-        future.set_exception(value)
-
-
-def _give_up(future: Future[Any], end: BaseException) -> None:
-    if isinstance(end, CancelledError):
-        future.cancel()
-    if future.running() or future.set_running_or_notify_cancel():
-        future.set_exception(end)
+def _tasks_of(worker: Worker) -> int:
+    return len(worker.tasks)
 
 
 def _cause_of_death(exit_code: int) -> TaskFailed:

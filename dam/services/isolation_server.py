@@ -1,4 +1,4 @@
-"""What runs in the other processes of ``isolation``: a server that forks workers on request, and the workers' loop.
+"""What runs in the other processes of ``isolation``: a server that forks workers on request.
 
 The server is a fresh interpreter with one thread: it imports the modules to preload once and forks from there, so a
 worker starts in a millisecond and shares their memory. Nothing of the program's ``__main__`` is imported.
@@ -8,39 +8,31 @@ import ctypes
 import gc
 import importlib
 import os
-import pickle
 import resource
 import signal
 import socket
 import struct
 import sys
-import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from selectors import EVENT_READ, DefaultSelector
 from typing import NoReturn
 
-from dam.core.exceptions import OutcomeNotPicklable
+from dam.services.isolation_worker import one_line, work
 
 FORK = 0
 """The request for one more worker; any other number asks to kill the worker of that process id."""
 
 REQUEST = struct.Struct("!q")
 REPORT = struct.Struct("!qq")
-"""From the server: process id and exit code as ``subprocess`` words it; with a file descriptor, a new worker."""
+"""From the server: process id and exit code as ``subprocess`` words it; with file descriptors, a new worker:
+its channel, its line and the worker's own end of that, from which what it has not begun can be taken back."""
 
 FAILURE = b"!"
 """How a report begins that goes on with text: why the server gives up."""
 
-TASK_HEADER = struct.Struct("!Q")
-OUTCOME_HEADER = struct.Struct("!Q?")
-"""Bytes that follow; whether the worker ends after this outcome."""
-
 OUT_OF_MEMORY = 77
 """A worker's exit code when its task raised MemoryError: in such a state it can't be relied on to say more."""
-
-GROWTH_DIVISOR = 4
-"""A worker ends when what earlier tasks left behind takes more than this part of the memory limit."""
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -60,7 +52,7 @@ def serve(control_fd: int, parent_pid: int, memory_bytes: int, preload: Sequence
         except ConnectionError:
             os._exit(0)  # the parent is gone
         except Exception as error:  # noqa: BLE001  modules raise anything while imported; the parent raises it again
-            _tell(control, FAILURE + _one_line(error).encode())
+            _tell(control, FAILURE + one_line(error).encode())
     os._exit(0)
 
 
@@ -115,18 +107,20 @@ class _Server:
         return True
 
     def _fork(self) -> None:
-        ours, theirs = socket.socketpair()
+        channel, far_channel = socket.socketpair()
+        line, far_line = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         server_pid = os.getpid()
         pid = os.fork()
         if pid == 0:
-            for inherited in (ours, self._control, self._woken, self._wakes, self._selector):
+            for inherited in (channel, line, self._control, self._woken, self._wakes, self._selector):
                 inherited.close()
-            _run_worker(theirs, server_pid, self._memory_bytes)
-        theirs.close()
+            _run_worker(far_line, far_channel, server_pid, self._memory_bytes)
+        far_channel.close()
         _make_group(pid)
         self._pids.add(pid)
-        with ours:
-            socket.send_fds(self._control, [REPORT.pack(pid, 0)], [ours.fileno()])
+        with channel, line, far_line:
+            descriptors = [end.fileno() for end in (channel, line, far_line)]
+            socket.send_fds(self._control, [REPORT.pack(pid, 0)], descriptors)
 
     def _reap(self) -> bool:
         self._woken.recv(4096)
@@ -149,7 +143,7 @@ class _Server:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def _run_worker(channel: socket.socket, server_pid: int, memory_bytes: int) -> NoReturn:
+def _run_worker(line: socket.socket, channel: socket.socket, server_pid: int, memory_bytes: int) -> NoReturn:
     code = 1
     try:
         signal.set_wakeup_fd(-1)
@@ -157,67 +151,12 @@ def _run_worker(channel: socket.socket, server_pid: int, memory_bytes: int) -> N
         _make_group(0)
         _die_with(server_pid)
         _limit_address_space(memory_bytes)
-        _work(channel, memory_bytes)
+        work(line, channel, memory_bytes)
         code = 0
     except MemoryError:
         code = OUT_OF_MEMORY
     finally:
         os._exit(code)
-
-
-def _work(channel: socket.socket, memory_bytes: int) -> None:
-    """Answer task after task; an empty read means that nobody asks any more.
-
-    The channel stays open until the process ends: its closing tells that the exit code is settled.
-    """
-    most = _address_space_bytes() + memory_bytes // GROWTH_DIVISOR
-    with channel.makefile("rb") as tasks:
-        while header := tasks.read(TASK_HEADER.size):
-            outcome = _outcome(tasks.read(*TASK_HEADER.unpack(header)))
-            last = _address_space_bytes() > most
-            channel.sendall(OUTCOME_HEADER.pack(len(outcome), last) + outcome)
-            if last:
-                return
-
-
-def _outcome(task: bytes) -> bytes:
-    """Return the pickled pair (whether it returned, what it returned or raised)."""
-    try:
-        fn, args, kwargs = pickle.loads(task)  # noqa: S301  written by our own parent
-        value = fn(*args, **kwargs)
-    except MemoryError:
-        raise
-    except BaseException as error:  # noqa: BLE001  whatever the task raises is its outcome
-        return _pickled_error(error)
-    try:
-        return pickle.dumps((True, value), pickle.HIGHEST_PROTOCOL)
-    except MemoryError:
-        raise
-    except Exception as error:  # noqa: BLE001  reduction methods of the value may raise anything
-        return _not_picklable(f"a {type(value).__name__}", error)
-
-
-def _pickled_error(error: BaseException) -> bytes:
-    """Pickle the error with its traceback as a note, after trying that it can be read again."""
-    error.add_note("".join(traceback.format_exception(error)))
-    try:
-        outcome = pickle.dumps((False, error), pickle.HIGHEST_PROTOCOL)
-        pickle.loads(outcome)  # noqa: S301  written one line above
-    except MemoryError:
-        raise
-    except Exception as problem:  # noqa: BLE001  reduction methods and constructors of the error may raise anything
-        return _not_picklable(_one_line(error), problem)
-    return outcome
-
-
-def _not_picklable(what: str, error: Exception) -> bytes:
-    return pickle.dumps((False, OutcomeNotPicklable(what, _one_line(error))), pickle.HIGHEST_PROTOCOL)
-
-
-def _one_line(error: BaseException) -> str:
-    """Word an error even when its own ``__str__`` fails."""
-    (first, *_) = traceback.TracebackException.from_exception(error, limit=0).format_exception_only()
-    return " ".join(first.split())
 
 
 def _make_group(pid: int) -> None:
@@ -244,15 +183,3 @@ def _limit_address_space(memory_bytes: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-
-def _address_space_bytes() -> int:
-    """Return what RLIMIT_AS counts; 0 where the system doesn't tell."""
-    try:
-        descriptor = os.open("/proc/self/statm", os.O_RDONLY)
-    except FileNotFoundError:
-        return 0
-    try:
-        return int(os.read(descriptor, 64).split()[0]) * resource.getpagesize()
-    finally:
-        os.close(descriptor)

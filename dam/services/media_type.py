@@ -1,11 +1,10 @@
 """A file's type, told by its content."""
 
 import re
-from pathlib import PurePath
 
 from dam.services.container_types import by_structure
 from dam.services.signatures import by_signature
-from dam.services.text_types import text_type
+from dam.services.text_types import suffix_of, text_type
 
 HEAD_BYTES = 65536
 EMPTY = "inode/x-empty"
@@ -116,6 +115,6 @@ def _targa(head: bytes, name: str, *, whole: bool) -> str | None:
     """Tell a TGA by its footer, or, as its header has no mark, by a header that fits and the name."""
     if whole and _TARGA_FOOTER in head[-26:]:
         return "image/x-tga"
-    if len(head) < 18 or PurePath(name).suffix.lower() not in _TARGA_SUFFIXES:
+    if len(head) < 18 or suffix_of(name) not in _TARGA_SUFFIXES:
         return None
     return "image/x-tga" if head[1] in (0, 1) and head[2] in (0, 1, 2, 3, 9, 10, 11) else None

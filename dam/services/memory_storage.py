@@ -80,14 +80,14 @@ class MemoryStorage:
             raise FileNotFoundError(str(content_id))
         return io.BytesIO(self._objects[content_id])
 
-    def path_of(self, content_id: ContentId) -> Path:
+    def path_of(self, content_id: ContentId) -> str:
         """Return the path of a file with the object's bytes, if there is one; it lasts until the storage is closed."""
         if self._spool is None:
             self._spool = tempfile.TemporaryDirectory()
         path = Path(self._spool.name, str(content_id))
         if content_id in self._objects:
             path.write_bytes(self._objects[content_id])
-        return path
+        return str(path)
 
     def objects(self) -> Iterator[tuple[ContentId, int]]:
         """Give every object's name and length in bytes, in the order of names."""

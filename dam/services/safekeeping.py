@@ -93,5 +93,5 @@ def _compared(path: str, content_identifier: str, files: FileOperationsResource)
 
 def _path(location: FileLocationComponent, storage: FileStorage) -> str:
     if location.storage_type == LOCAL_CAS:
-        return str(storage.path_of(ContentId.parse(location.content_identifier)))
+        return storage.path_of(ContentId.parse(location.content_identifier))
     return location.physical_path_or_key

@@ -5,6 +5,8 @@ Names are those of IANA where it has one, else the one that ``file`` and freedes
 
 import re
 
+from dam.services.text_types import decode
+
 # (offset, bytes, type), the first that fits wins; types that need a second look are in container_types.
 SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     # pictures
@@ -61,7 +63,6 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"#!AMR\n", "audio/AMR"),
     (0, b"MThd", "audio/midi"),
     (0, b"Creative Voice File\x1a", "audio/x-voc"),
-    (0, b"qoaf", "audio/x-qoa"),
     (0, b"ajkg", "audio/x-shorten"),
     (0, b"OFR ", "audio/x-optimfrog"),
     (0, b"\x7f\xfe\x80\x01", "audio/vnd.dts"),
@@ -140,6 +141,8 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (128, b"DICM", "application/dicom"),
 )
 
+_TEXT_FORMATS = (b"{\\rtf", b"%!PS", b"#?RGBE")
+
 # What readers of PDF accept, whatever the standard says.
 _PDF_STARTS_BEFORE = 1024
 
@@ -156,16 +159,25 @@ PATTERNS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"[\x00-\xff]{4}\x11\xaf[\x00-\xff]{6}(?:\x08\x00|\x00\x00)"), "video/x-fli"),
     (re.compile(rb"[\x00-\xff]{4}\x12\xaf[\x00-\xff]{6}\x08\x00"), "video/x-flc"),
     (re.compile(rb"\x01\xda[\x00\x01][\x01\x02]\x00[\x01-\x03]"), "image/x-sgi"),
+    (re.compile(rb"qoaf[\x00-\xff]{4}[\x01-\x08][\x00-\x0f]"), "audio/x-qoa"),  # its channels; a rate up to 1 MHz
     (re.compile(rb"\x0b\x77[\x00-\xff]{3}[\x00-\x57]"), "audio/ac3"),
     (re.compile(rb"\x0b\x77[\x00-\xff]{3}[\x58-\x87]"), "audio/eac3"),
 )
 
 
 def by_signature(head: bytes) -> str | None:
-    """Return the type whose pattern the head of the file shows, if one does."""
+    """Return the type whose pattern the head of the file shows, if one does.
+
+    A text that begins with the letters of a binary format, as "MAC address", does not show it.
+    """
     for offset, magic, mime_type in SIGNATURES:
-        if head.startswith(magic, offset):
+        if head.startswith(magic, offset) and not (_is_a_word(magic) and decode(head, whole=False) is not None):
             return mime_type
     if head.find(b"%PDF-", 0, _PDF_STARTS_BEFORE) >= 0:
         return "application/pdf"
     return next((mime_type for pattern, mime_type in PATTERNS if pattern.match(head)), None)
+
+
+def _is_a_word(magic: bytes) -> bool:
+    """Say whether a pattern is a few letters that a text may begin with, of a format that is no text itself."""
+    return len(magic) <= 8 and magic.decode("latin-1").isprintable() and magic.isascii() and magic not in _TEXT_FORMATS

@@ -1,8 +1,8 @@
 """Whether a file is text, and which kind."""
 
 import codecs
+import os
 import re
-from pathlib import PurePath
 
 _BYTES_FOR_A_CONTROL = 200
 _CONTROLS = bytes((*range(0x07), *range(0x0E, 0x1B), *range(0x1C, 0x20), 0x7F))
@@ -124,7 +124,16 @@ def text_type(head: bytes, name: str, *, whole: bool) -> str | None:
     text = decode(head, whole=whole)
     if text is None:
         return None
-    return _by_words(text, PurePath(name).suffix.lower()) or _SUFFIXES.get(PurePath(name).suffix.lower(), "text/plain")
+    suffix = suffix_of(name)
+    return _by_words(text, suffix) or _SUFFIXES.get(suffix, "text/plain")
+
+
+def suffix_of(name: str) -> str:
+    """Return the last suffix of a file name with its dot, in lower case; empty when there is none.
+
+    Not by ``pathlib``: that interns each name, and Python 3.12 keeps what is interned for ever.
+    """
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - as it says
 
 
 def decode(head: bytes, *, whole: bool) -> str | None:

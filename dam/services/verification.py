@@ -147,7 +147,7 @@ class _Verification:
             self._tell(
                 Finding(
                     problem=verdict.problem or Problem.UNKNOWN,
-                    path=str(self._storage.path_of(content_id)),
+                    path=self._storage.path_of(content_id),
                     sha256=content_id.sha256,
                     detail="no asset has it" + (f"; {verdict.detail}" if verdict.detail else ""),
                 )
@@ -200,7 +200,7 @@ class _Verification:
         self._tell(
             Finding(
                 problem=problem,
-                path=str(self._storage.path_of(stored.content_id)),
+                path=self._storage.path_of(stored.content_id),
                 entity_id=stored.entity_id,
                 sha256=stored.content_id.sha256,
                 detail="; ".join(details) or None,

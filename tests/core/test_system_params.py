@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -274,6 +275,41 @@ def test_a_broken_function_is_an_error(threads: int) -> None:
         asyncio.run(Offload(executor if threads else None).map(_divide_by, [1, 0, 2]))
 
 
+def test_what_breaks_is_raised_before_what_comes_first_is_done() -> None:
+    end = threading.Event()
+
+    def wait_for_end(number: int) -> bool:
+        return end.wait(10) if number else bool(1 / number)
+
+    with ThreadPoolExecutor(2) as executor:
+        try:
+            with pytest.raises(ZeroDivisionError):
+                asyncio.run(Offload(executor).map(wait_for_end, [1, 0]))
+            assert not end.is_set()
+        finally:
+            end.set()
+
+
+class Batches(ThreadPoolExecutor):
+    """Takes many tasks at once, and notes how many."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.sizes: list[int] = []
+
+    def submit_all[T, R](self, function: Callable[[T], R], inputs: Iterable[T]) -> list[Future[R]]:
+        futures = [self.submit(function, value) for value in inputs]
+        self.sizes.append(len(futures))
+        return futures
+
+
+def test_an_executor_that_takes_many_tasks_at_once_gets_them_so() -> None:
+    with Batches() as executor:
+        assert asyncio.run(Offload(executor).map(abs, [-1, -2, -3])) == [1, 2, 3]
+        assert asyncio.run(Offload(executor).map(abs, [])) == []
+    assert executor.sizes == [3, 0]
+
+
 def test_a_failure_that_is_reported_again_has_the_last_reason() -> None:
     failures = EntityFailures()
     failures.record(7, "first")
@@ -282,8 +318,6 @@ def test_a_failure_that_is_reported_again_has_the_last_reason() -> None:
 
 
 def _thread_name(_: int) -> str:
-    import threading
-
     return threading.current_thread().name
 
 

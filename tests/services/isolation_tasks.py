@@ -35,6 +35,19 @@ def sleep(seconds: float) -> float:
     return seconds
 
 
+def sleep_and_tell(seconds: float) -> int:
+    """Sleep, and tell who did."""
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def sleep_or_exit(seconds: float) -> float:
+    """Sleep; end the process when the time is negative."""
+    if seconds < 0:
+        os._exit(3)
+    return sleep(seconds)
+
+
 def touch_and_sleep(path: Path, seconds: float) -> None:
     path.write_text(str(os.getpid()))
     time.sleep(seconds)

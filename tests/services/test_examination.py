@@ -5,7 +5,6 @@ import resource
 import struct
 import subprocess
 import sys
-import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import cache
@@ -29,7 +28,6 @@ from tests.services import isolation_tasks as tasks
 
 SAMPLES = {sample.name: sample for sample in all_samples()}
 HUGE = 100_000
-ZEROS = 1 << 16
 MOST_MEMORY = 1_200_000_000
 PRELOADED = (
     *executors.PRELOADED,
@@ -173,6 +171,10 @@ def test_texts_are_bounded(tmp_path: Path) -> None:
     assert fact(facts, ImageCapture) == ImageCapture(camera_make="M" * 100, camera_model="X")
 
 
+def test_a_drawing_that_fits_any_size_is_no_failure(tmp_path: Path) -> None:
+    assert examined(written(tmp_path / "a.svg", media.svg_bytes(""))) == Facts()
+
+
 def test_problems_are_one_short_line() -> None:
     described = examination._described(ValueError("one\ntwo\x00\x1b[31m" + "x" * 10_000))
 
@@ -181,23 +183,6 @@ def test_problems_are_one_short_line() -> None:
 
 
 # Hostile files
-
-
-def packed_zeros(count: int) -> bytes:
-    """Return at least so many zeros as zlib packs them, but quickly: one packed block over and over."""
-    packer = zlib.compressobj(wbits=-15)
-    block = packer.compress(bytes(ZEROS)) + packer.flush(zlib.Z_FULL_FLUSH)
-    blocks = math.ceil(count / ZEROS)
-    checksum = (blocks * ZEROS % 65521) << 16 | 1  # Adler-32 of zeros
-    return b"\x78\x9c" + block * blocks + b"\x03\x00" + struct.pack(">I", checksum)
-
-
-def black_png(width: int, height: int, *, rows: int | None = None) -> bytes:
-    """Return a picture that has all its pixels, or only those of so many rows."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    pixels = packed_zeros((1 + 3 * width) * (height if rows is None else rows))
-    chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(media.png_chunk(kind, data) for kind, data in chunks)
 
 
 def gif_header(width: int, height: int) -> bytes:
@@ -218,11 +203,11 @@ def tiff_header(width: int, height: int, *, next_directory: int = 0) -> bytes:
 
 
 BOMBS = {
-    "bomb.png": (black_png(HUGE, HUGE, rows=10), (HUGE, HUGE)),
+    "bomb.png": (media.black_png(HUGE, HUGE, rows=10), (HUGE, HUGE)),
     "bomb.gif": (gif_header(60_000, 60_000), (60_000, 60_000)),
     "bomb.bmp": (bmp_header(HUGE, HUGE), (HUGE, HUGE)),
     "bomb.tif": (tiff_header(HUGE, HUGE), (HUGE, HUGE)),
-    "above.png": (black_png(8192, 8193, rows=10), (8192, 8193)),
+    "above.png": (media.black_png(8192, 8193, rows=10), (8192, 8193)),
 }
 
 
@@ -253,7 +238,7 @@ def test_two_hundred_thousand_chunks_are_walked(tmp_path: Path) -> None:
 
 
 def test_compressed_texts_and_profiles_are_not_unpacked(tmp_path: Path) -> None:
-    bomb = b"x\x00\x00" + packed_zeros(50_000_000)
+    bomb = b"x\x00\x00" + media.packed_zeros(50_000_000)
 
     facts = examined(written(tmp_path / "text.png", media.png_with((b"zTXt", bomb), (b"iCCP", bomb))))
 
@@ -345,7 +330,7 @@ def test_a_file_changed_anywhere_does_no_harm(
 
 
 def test_a_worker_survives_a_picture_it_has_no_memory_for(tmp_path: Path) -> None:
-    large = written(tmp_path / "large.png", black_png(5000, 5000))
+    large = written(tmp_path / "large.png", media.black_png(5000, 5000))
     small = written(tmp_path / "small.png", media.picture_bytes("PNG"))
 
     with IsolatedExecutor(jobs=1, timeout_seconds=20, memory_bytes=180 << 20) as workers:
@@ -362,7 +347,7 @@ def test_a_worker_survives_a_picture_it_has_no_memory_for(tmp_path: Path) -> Non
 
 def test_no_process_takes_more_memory_than_it_may(workers: IsolatedExecutor, tmp_path: Path) -> None:
     bombs = [written(tmp_path / name, content) for name, (content, _) in BOMBS.items()]
-    largest = written(tmp_path / "largest.png", black_png(8192, 8192))
+    largest = written(tmp_path / "largest.png", media.black_png(8192, 8192))
 
     peaks = [peak_of_examination(workers, path) for path in bombs]
     peak, facts = peak_of_examination(workers, largest)

@@ -4,10 +4,9 @@ import os
 import shutil
 import signal
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -26,6 +25,7 @@ from dam.services.file_storage import FileStorage, LocalFileStorage, ObjectState
 from dam.services.memory_storage import MemoryStorage
 from dam.services.publication import Outcome, Published
 from tests import hostile, tracing
+from tests.forks import ForkServer
 
 
 def id_of(data: bytes) -> ContentId:
@@ -99,7 +99,7 @@ class TestEveryStorage:
 
         assert published == Published(id_of(data), len(data), Outcome.STORED)
         assert content_of(storage, id_of(data)) == data
-        assert storage.path_of(id_of(data)).read_bytes() == data
+        assert Path(storage.path_of(id_of(data))).read_bytes() == data
 
     def test_an_open_file_can_be_the_source(self, storage: FileStorage, adder: Adder) -> None:
         with adder.source(b"content").open("rb") as file:
@@ -151,7 +151,7 @@ class TestEveryStorage:
     def test_a_missing_object_can_not_be_opened(self, storage: FileStorage) -> None:
         with pytest.raises(FileNotFoundError):
             storage.open_object(id_of(b"nothing"))
-        assert not storage.path_of(id_of(b"nothing")).exists()
+        assert not Path(storage.path_of(id_of(b"nothing"))).exists()
 
     def test_sources_that_can_not_be_read_fail_by_name(self, storage: FileStorage, sources: Path) -> None:
         os.mkfifo(sources / "fifo")
@@ -328,27 +328,28 @@ class TestOpening:
         with pytest.raises(StorageNotWritable, match=r"storage can't be written to: (Not a directory|File exists)"):
             LocalFileStorage(root).open_for_use(expect_objects=False)
 
-    def test_a_place_that_may_not_be_written_to_is_an_error(self) -> None:
+    def test_a_place_that_may_not_be_written_to_is_an_error(self, forks: ForkServer) -> None:
         hostile.need_root("only root can become somebody else")
         with hostile.folder_for_all() as folder:
-            printed = hostile.run_python(ADD_AS_NOBODY, folder / "storage", folder)
+            printed = forks.run_python(ADD_AS_NOBODY, folder / "storage", folder)
 
         assert printed == f"the storage {folder}/storage can't be written to: Permission denied\n"
 
-    def test_a_storage_that_became_read_only_fails_file_by_file(self) -> None:
+    def test_a_storage_that_became_read_only_fails_file_by_file(self, forks: ForkServer) -> None:
         hostile.need_root("only root can become somebody else")
         with hostile.folder_for_all() as folder:
             LocalFileStorage(folder / "storage").open_for_use(expect_objects=False)
             (folder / "source").touch()
-            printed = hostile.run_python(ADD_AS_NOBODY, folder / "storage", folder / "source")
+            printed = forks.run_python(ADD_AS_NOBODY, folder / "storage", folder / "source")
 
         assert printed == "can't be stored: Permission denied\n"
 
-    def test_many_processes_may_make_it_at_once(self, root: Path, sources: Path) -> None:
+    def test_many_processes_may_make_it_at_once(self, root: Path, sources: Path, forks: ForkServer) -> None:
         (sources / "file").write_bytes(b"content")
-        processes = [subprocess.Popen([sys.executable, "-c", ADD, root, sources / "file"]) for _ in range(4)]
+        with ExitStack() as stack:
+            processes = [stack.enter_context(forks.start_python(ADD, root, sources / "file")) for _ in range(4)]
 
-        assert [process.wait(60) for process in processes] == [0] * 4
+            assert [process.wait(60) for process in processes] == [0] * 4
         assert files_below(root) == sorted(
             [str(object_of(root, b"content").relative_to(root)), "dam-storage", "tmp/lock"]
         )
@@ -405,10 +406,10 @@ class TestLeftovers:
     """
 
     @pytest.fixture
-    def left(self, root: Path, sources: Path) -> Path:
+    def left(self, root: Path, sources: Path, forks: ForkServer) -> Path:
         (sources / "left").write_bytes(b"left behind")
-        done = subprocess.run([sys.executable, "-c", self.STAGE_AND_DIE, root, sources / "left"], check=False)
-        assert done.returncode == -signal.SIGKILL
+        with forks.start_python(self.STAGE_AND_DIE, root, sources / "left") as process:
+            assert process.wait(60) == -signal.SIGKILL
         [left] = [path for path in (root / "tmp").glob("*/*") if path.name != "lock"]
         return left
 
@@ -427,12 +428,12 @@ class TestLeftovers:
         storage.close()
 
     def test_what_a_living_process_has_staged_is_left_alone(
-        self, local: LocalFileStorage, here: Adder, root: Path, sources: Path
+        self, local: LocalFileStorage, here: Adder, root: Path, sources: Path, forks: ForkServer
     ) -> None:
         staged = local.stage(here.source(b"content"))
         (sources / "other").write_bytes(b"other")
 
-        hostile.run_python(ADD, root, sources / "other")
+        forks.run_python(ADD, root, sources / "other")
 
         assert list(local.leftovers()) == []
         assert isinstance(local.publish([staged])[0], Published)
@@ -441,13 +442,13 @@ class TestLeftovers:
 class TestDurability:
     """The order of system calls, and what happens when one of them fails."""
 
-    def test_object_then_name_then_folders(self, root: Path, sources: Path) -> None:
+    def test_object_then_name_then_folders(self, root: Path, sources: Path, forks: ForkServer) -> None:
         contents = [b"one", b"two", bytes(2_000_000)]
         for number, data in enumerate(contents):
             (sources / str(number)).write_bytes(data)
         LocalFileStorage(root).open_for_use(expect_objects=False)
 
-        trace = tracing.calls(ADD, root, *sorted(sources.iterdir()), only="fsync,renameat2,link,mkdir")
+        trace = tracing.calls(forks, ADD, root, *sorted(sources.iterdir()), only="fsync,renameat2,link,mkdir")
 
         for data in contents:
             final = str(object_of(root, data))
@@ -458,21 +459,23 @@ class TestDurability:
             assert synced[temporary] < renamed
             assert renamed < min(synced[lower], synced[upper], synced[str(root)])
 
-    def test_every_folder_is_synced_once_a_batch(self, root: Path, sources: Path) -> None:
+    def test_every_folder_is_synced_once_a_batch(self, root: Path, sources: Path, forks: ForkServer) -> None:
         for number in range(20):
             (sources / str(number)).write_bytes(b"%d" % number)
 
-        trace = tracing.calls(ADD, root, *sorted(sources.iterdir()), only="fsync")
+        trace = tracing.calls(forks, ADD, root, *sorted(sources.iterdir()), only="fsync")
 
         synced = [call.paths[0] for call in trace if Path(call.paths[0]) not in {root, root.parent}]
         assert len(synced) == len(set(synced))
         assert sum(1 for call in trace if call.paths[0] == str(root)) == 2
 
-    def test_the_folder_of_an_object_that_was_there_is_synced_too(self, root: Path, sources: Path) -> None:
+    def test_the_folder_of_an_object_that_was_there_is_synced_too(
+        self, root: Path, sources: Path, forks: ForkServer
+    ) -> None:
         (sources / "file").write_bytes(b"content")
-        hostile.run_python(ADD, root, sources / "file")
+        forks.run_python(ADD, root, sources / "file")
 
-        trace = tracing.calls(ADD, root, sources / "file", only="fsync")
+        trace = tracing.calls(forks, ADD, root, sources / "file", only="fsync")
 
         folder = object_of(root, b"content").parent
         assert {str(folder), str(folder.parent), str(root)} <= {call.paths[0] for call in trace}
@@ -489,16 +492,18 @@ class TestDurability:
     @pytest.mark.parametrize(
         "fault", ["renameat2:error=EIO:when=2", "mkdir:error=EIO:when=5", "write:error=ENOSPC:when=3"]
     )
-    def test_a_call_that_fails_is_that_files_failure(self, root: Path, three: list[Path], fault: str) -> None:
-        printed = tracing.run_with_fault(ADD, root, *three, fault=fault)
+    def test_a_call_that_fails_is_that_files_failure(
+        self, root: Path, three: list[Path], fault: str, forks: ForkServer
+    ) -> None:
+        printed = tracing.run_with_fault(forks, ADD, root, *three, fault=fault)
 
         assert printed.count("Outcome.STORED\n") == 2
         assert printed.count("can't be stored: ") == 1
-        assert hostile.run_python(ADD, root, *three).count("Outcome.STORED\n") == 1
+        assert forks.run_python(ADD, root, *three).count("Outcome.STORED\n") == 1
         assert_sound(root, three)
 
     def test_a_sync_that_fails_is_that_files_failure_and_is_not_tried_again(
-        self, root: Path, three: list[Path]
+        self, root: Path, three: list[Path], forks: ForkServer
     ) -> None:
         code = """if True:
             import sys
@@ -512,49 +517,53 @@ class TestDurability:
                     print(error)
             storage.close()
         """
-        printed = tracing.run_with_fault(code, root, *three, fault="fsync:error=EIO:when=2")
+        printed = tracing.run_with_fault(forks, code, root, *three, fault="fsync:error=EIO:when=2")
 
         assert printed.splitlines() == ["True", "can't be stored: Input/output error", "True"]
 
     def test_a_folder_that_can_not_be_synced_fails_its_objects_until_it_can(
-        self, root: Path, three: list[Path]
+        self, root: Path, three: list[Path], forks: ForkServer
     ) -> None:
         folder = object_of(root, three[1].read_bytes()).parent
 
-        printed = tracing.run_with_fault(ADD, root, *three, fault="fsync:error=EIO", about=folder)
+        printed = tracing.run_with_fault(forks, ADD, root, *three, fault="fsync:error=EIO", about=folder)
 
         assert printed.splitlines() == ["Outcome.STORED", "can't be stored: Input/output error", "Outcome.STORED"]
-        assert hostile.run_python(ADD, root, three[1]) == "Outcome.PRESENT\n"
+        assert forks.run_python(ADD, root, three[1]) == "Outcome.PRESENT\n"
 
-    def test_a_small_file_that_can_not_be_synced_gets_no_name(self, root: Path, sources: Path) -> None:
+    def test_a_small_file_that_can_not_be_synced_gets_no_name(
+        self, root: Path, sources: Path, forks: ForkServer
+    ) -> None:
         LocalFileStorage(root).open_for_use(expect_objects=False)
         (sources / "small").write_bytes(b"small")
 
-        printed = tracing.run_with_fault(ADD, root, sources / "small", fault="fsync:error=EIO:when=1")
+        printed = tracing.run_with_fault(forks, ADD, root, sources / "small", fault="fsync:error=EIO:when=1")
 
         assert printed == "can't be stored: Input/output error\n"
         assert files_below(root) == ["dam-storage", "tmp/lock"]
 
-    def test_a_file_system_that_can_only_link_serves_too(self, root: Path, three: list[Path]) -> None:
-        printed = tracing.run_with_fault(ADD, root, *three, *three, fault="renameat2:error=EINVAL")
+    def test_a_file_system_that_can_only_link_serves_too(
+        self, root: Path, three: list[Path], forks: ForkServer
+    ) -> None:
+        printed = tracing.run_with_fault(forks, ADD, root, *three, *three, fault="renameat2:error=EINVAL")
 
         assert printed.split() == ["Outcome.STORED"] * 3 + ["Outcome.PRESENT"] * 3
         assert_sound(root, three)
 
     @pytest.mark.parametrize("call", ["fsync", "renameat2", "mkdir", "write", "fcntl"])
     def test_a_process_killed_in_a_call_leaves_sound_objects_and_is_completed(
-        self, root: Path, three: list[Path], call: str
+        self, root: Path, three: list[Path], call: str, forks: ForkServer
     ) -> None:
         for number in (1, 3):
-            tracing.kill_at(ADD, root, *three, call=call, number=number)
+            tracing.kill_at(forks, ADD, root, *three, call=call, number=number)
             assert_sound(root, three, all_there=False)
 
-        assert "can't" not in hostile.run_python(ADD, root, *three)
+        assert "can't" not in forks.run_python(ADD, root, *three)
         assert_sound(root, three)
         assert {path.partition("/")[0] for path in files_below(root)} & {"tmp", "damaged"} == {"tmp"}
         assert files_below(root / "tmp") == ["lock"]
 
-    def test_a_full_disk_fails_what_does_not_fit(self, root: Path, sources: Path) -> None:
+    def test_a_full_disk_fails_what_does_not_fit(self, root: Path, sources: Path, forks: ForkServer) -> None:
         LocalFileStorage(root).open_for_use(expect_objects=False)
         sizes = [1000, 200_000, 0, 2_000_000, 99_999]
         paths = [sources / str(size) for size in sizes]
@@ -562,30 +571,30 @@ class TestDurability:
             path.write_bytes(bytes(int(path.name)))
         limited = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (100_000, -1))\n{ADD}"
 
-        printed = hostile.run_python(limited, root, *paths)
+        printed = forks.run_python(limited, root, *paths)
 
         assert printed.splitlines() == ["can't be stored: File too large"] * 2 + ["Outcome.STORED"] * 3
         assert len(files_below(root)) == 3 + len(["dam-storage", "tmp/lock"])
 
-    def test_a_disk_that_is_full_takes_files_again_when_there_is_room(self, sources: Path) -> None:
+    def test_a_disk_that_is_full_takes_files_again_when_there_is_room(self, sources: Path, forks: ForkServer) -> None:
         data = bytes(300_000)
         (sources / "file").write_bytes(data)
         with hostile.small_disk(kilobytes=256) as disk:
             Path(disk / "ballast").write_bytes(bytes(100_000))
             LocalFileStorage(disk / "storage").open_for_use(expect_objects=False)
-            assert hostile.run_python(ADD, disk / "storage", sources / "file") == (
+            assert forks.run_python(ADD, disk / "storage", sources / "file") == (
                 "can't be stored: No space left on device\n"
             )
 
             (sources / "file").write_bytes(data[:90_000])
-            assert hostile.run_python(ADD, disk / "storage", sources / "file") == "Outcome.STORED\n"
+            assert forks.run_python(ADD, disk / "storage", sources / "file") == "Outcome.STORED\n"
 
-    def test_few_descriptors_are_enough_for_many_files(self, root: Path, sources: Path) -> None:
+    def test_few_descriptors_are_enough_for_many_files(self, root: Path, sources: Path, forks: ForkServer) -> None:
         for number in range(60):
             (sources / str(number)).write_bytes(b"%d" % number)
         few = f"import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))\n{ADD}"
 
-        assert hostile.run_python(few, root, *sources.iterdir()) == "Outcome.STORED\n" * 60
+        assert forks.run_python(few, root, *sources.iterdir()) == "Outcome.STORED\n" * 60
 
 
 def assert_sound(root: Path, sources: list[Path], *, all_there: bool = True) -> None:

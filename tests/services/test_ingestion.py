@@ -74,7 +74,7 @@ def test_a_file_becomes_an_asset_with_a_stored_object(world: World, source: Path
     [outcome] = take_in(world, path)
     assert outcome.status is Status.ADDED
     assert outcome.sha256 is not None
-    stored = world.resources.get(FileStorage).path_of(ContentId(outcome.sha256))  # type: ignore[type-abstract]  # as above
+    stored = Path(world.resources.get(FileStorage).path_of(ContentId(outcome.sha256)))  # type: ignore[type-abstract]  # as above
     assert stored.read_bytes() == b"hello"
 
 
@@ -123,7 +123,7 @@ def test_adding_again_changes_only_when_it_was_last_seen(world: World, source: P
 def test_an_unchanged_file_whose_object_is_gone_is_stored_again(world: World, source: Path) -> None:
     path = write(source / "a.txt", b"x")
     [outcome] = take_in(world, path)
-    stored = world.resources.get(FileStorage).path_of(ContentId(outcome.sha256 or b""))  # type: ignore[type-abstract]  # as above
+    stored = Path(world.resources.get(FileStorage).path_of(ContentId(outcome.sha256 or b"")))  # type: ignore[type-abstract]  # as above
     stored.unlink()
     take_in(world, path)
     assert stored.read_bytes() == b"x"

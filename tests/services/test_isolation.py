@@ -90,6 +90,16 @@ def test_arguments_and_results_of_any_size_pass(executor: IsolatedExecutor, size
     assert [future.result() for future in [executor.submit(tasks.echo, value) for _ in range(4)]] == [value] * 4
 
 
+def test_large_and_small_calls_and_results_may_follow_one_another(executor: IsolatedExecutor) -> None:
+    values = [bytes(size) for size in (0, 1_000_000, 1, 2, 30_000, 100_000, 32_000, 3, 400_000, 4) * 5]
+    assert [future.result() for future in executor.submit_all(tasks.echo, values)] == values
+
+
+def test_many_tasks_are_taken_at_once(executor: IsolatedExecutor) -> None:
+    assert [future.result() for future in executor.submit_all(tasks.echo, range(300))] == list(range(300))
+    assert executor.submit_all(tasks.echo, []) == []
+
+
 def test_what_a_task_raises_arrives_with_its_traceback(executor: IsolatedExecutor) -> None:
     error = executor.submit(tasks.fail, "no header").exception()
     assert isinstance(error, ValueError)
@@ -113,6 +123,59 @@ def test_a_task_that_holds_the_interpreter_times_out_and_the_next_ones_run(hasty
 def test_the_clock_starts_with_the_task_not_with_its_submission(hasty: IsolatedExecutor) -> None:
     futures = [hasty.submit(tasks.sleep, LIMIT / 4) for _ in range(5)]
     assert [future.result() for future in futures] == [LIMIT / 4] * 5
+
+
+def test_tasks_in_a_line_have_their_time_each(hasty: IsolatedExecutor) -> None:
+    lengthen_lines(hasty)
+    futures = hasty.submit_all(tasks.sleep, [LIMIT / 6] * 12)
+    _until(lambda: _has_left_the_queue(futures[-1]))
+    assert [future.result() for future in futures] == [LIMIT / 6] * 12
+
+
+def test_a_task_that_hangs_in_a_line_fails_alone_and_in_time(hasty: IsolatedExecutor) -> None:
+    lengthen_lines(hasty)
+    begin = time.monotonic()
+    futures = hasty.submit_all(tasks.sleep, [0, 0, 0, 30, 0, 0, 0])
+    _until(lambda: _has_left_the_queue(futures[-1]))
+    assert [type(future.exception()) for future in futures] == [type(None)] * 3 + [TaskTimedOut] + [type(None)] * 3
+    assert time.monotonic() - begin < LIMIT + 3
+
+
+def test_a_worker_that_dies_with_tasks_in_line_fails_only_its_own(hasty: IsolatedExecutor) -> None:
+    lengthen_lines(hasty)
+    futures = hasty.submit_all(tasks.sleep_or_exit, [0.2, 0, -1, 0, 0, -1, 0])
+    _until(lambda: _has_left_the_queue(futures[-1]))
+    failed = [isinstance(future.exception(), WorkerCrashed) for future in futures]
+    assert failed == [False, False, True, False, False, True, False]
+
+
+def test_tasks_in_line_are_done_when_their_worker_is_killed_from_outside(
+    hasty: IsolatedExecutor, tmp_path: Path
+) -> None:  # fmt: skip
+    lengthen_lines(hasty)
+    pid = hasty.submit(tasks.process_id).result()
+    futures = hasty.submit_all(tasks.sleep_and_tell, [LIMIT / 2, 0, 0, 0])
+    _until(lambda: _has_left_the_queue(futures[-1]))
+    os.kill(pid, signal.SIGKILL)
+    assert pid not in [future.result() for future in futures]
+
+
+def test_a_task_is_not_blamed_for_the_death_of_a_worker_that_had_not_begun_it(hasty: IsolatedExecutor) -> None:
+    pid = hasty.submit(tasks.process_id).result()
+    os.kill(pid, signal.SIGSTOP)
+    future = hasty.submit(tasks.process_id)
+    _until(lambda: _has_left_the_queue(future))
+    os.kill(pid, signal.SIGABRT)
+    os.kill(pid, signal.SIGCONT)
+    assert future.result() != pid
+
+
+def test_no_worker_keeps_tasks_in_line_while_another_has_none(executor: IsolatedExecutor) -> None:
+    lengthen_lines(executor)
+    futures = executor.submit_all(tasks.sleep_and_tell, [0.4, 0] * 6)
+    _until(lambda: _has_left_the_queue(futures[-2]))
+    long = [future.result() for future in futures[::2]]
+    assert max(long.count(pid) for pid in long) < len(long) - 1
 
 
 def test_a_timeout_is_kept_to_within_a_fraction_of_a_second(hasty: IsolatedExecutor) -> None:
@@ -342,6 +405,8 @@ def test_nothing_is_taken_after_shutdown() -> None:
     executor.shutdown()
     with pytest.raises(RuntimeError, match="after shutdown"):
         executor.submit(tasks.echo, 1)
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        executor.submit_all(tasks.echo, [1])
 
 
 def test_an_executor_that_was_never_used_starts_nothing() -> None:
@@ -379,8 +444,10 @@ def test_workers_see_neither_terminal_nor_descriptors_of_the_program(
         descriptors = executor.submit(tasks.open_descriptors).result()
         executor.submit(tasks.print_something).result()
         assert executor.submit(tasks.read_input).result() == b""
-    assert sorted(descriptors)[:3] == ["/dev/null"] * 3
-    assert len(descriptors) == 4
+    sockets = [name for name in descriptors if name.startswith("socket:")]
+    files = sorted(Path(name).name for name in descriptors if name not in sockets)
+    assert files == ["null", "null", "null", "statm"]
+    assert len(sockets) == 2
     assert capfd.readouterr() == ("", "")
 
 
@@ -421,6 +488,16 @@ def test_the_main_module_is_not_imported_again(tmp_path: Path) -> None:
     )
     result = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     assert result.stdout == "main runs\nb\n"
+
+
+def lengthen_lines(executor: IsolatedExecutor) -> None:
+    """Let it learn that tasks are short, so that it sends many ahead."""
+    for future in executor.submit_all(tasks.echo, range(100)):
+        future.result()
+
+
+def _has_left_the_queue(future: Future[Any]) -> bool:
+    return future.running() or future.done()
 
 
 def _raised(future: Future[Any]) -> BaseException | None:

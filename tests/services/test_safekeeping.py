@@ -87,14 +87,14 @@ def test_the_file_itself_is_no_copy_under_whatever_name(
 
 
 def test_the_stored_object_itself_is_no_copy(storage: LocalFileStorage) -> None:
-    stored = storage.path_of(ContentId(SHA256.digest()))
+    stored = Path(storage.path_of(ContentId(SHA256.digest())))
     assert _keeping(stored, storage, STORED) is Keeping.ONLY_THIS_FILE
 
 
 def test_a_damaged_object_is_no_copy_but_another_place_may_be(
     tmp_path: Path, file: Path, storage: LocalFileStorage
 ) -> None:
-    stored = storage.path_of(ContentId(SHA256.digest()))
+    stored = Path(storage.path_of(ContentId(SHA256.digest())))
     stored.chmod(0o600)
     stored.write_bytes(CONTENT.upper())
     assert _keeping(file, storage, STORED) is Keeping.DAMAGED

@@ -13,7 +13,8 @@ from dam.core.file_operations import FileOperationsResource
 from dam.services.file_storage import LocalFileStorage
 from dam.services.publication import Published
 from dam.services.source_reading import WRITTEN_BACK_BYTES
-from tests import hostile, tracing
+from tests import tracing
+from tests.forks import ForkServer
 
 SMALL, LARGE, OTHER = 1000, 1_500_000, 2000
 
@@ -97,7 +98,7 @@ def io_error() -> OSError:
     return OSError(errno.EIO, os.strerror(errno.EIO))
 
 
-def test_a_file_is_opened_once_and_closed_after_its_sync(root: Path, sources: list[Path]) -> None:
+def test_a_file_is_opened_once_and_closed_after_its_sync(root: Path, sources: list[Path], forks: ForkServer) -> None:
     code = """if True:
         import sys
         from dam.services.file_storage import LocalFileStorage
@@ -107,7 +108,7 @@ def test_a_file_is_opened_once_and_closed_after_its_sync(root: Path, sources: li
         storage.close()
     """
 
-    trace = tracing.calls(code, root, *sources, only="openat,write,fsync,close,renameat2")
+    trace = tracing.calls(forks, code, root, *sources, only="openat,write,fsync,close,renameat2")
 
     temporaries = [
         call.paths[0] for call in trace if call.name == "renameat2" and not call.paths[0].endswith("-storage")
@@ -246,7 +247,7 @@ def test_a_file_that_is_not_read_to_its_end_is_closed(
     assert staged_files_open(root) == []
 
 
-def test_files_that_can_not_stay_open_are_synced_at_once(tmp_path: Path, root: Path) -> None:
+def test_files_that_can_not_stay_open_are_synced_at_once(tmp_path: Path, root: Path, forks: ForkServer) -> None:
     code = """if True:
         import resource, sys
         from concurrent.futures import ThreadPoolExecutor
@@ -271,6 +272,6 @@ def test_files_that_can_not_stay_open_are_synced_at_once(tmp_path: Path, root: P
     for number in range(40):
         (tmp_path / f"{number}.txt").write_bytes(b"%d" % number)
 
-    printed = hostile.run_python(code, root, *tmp_path.glob("*.txt"))
+    printed = forks.run_python(code, root, *tmp_path.glob("*.txt"))
 
     assert printed.splitlines() == ["6 34 {'stored'} 40", "6 74 {'present'} 80"]

@@ -75,7 +75,7 @@ def add(world: World, path: Path, *, copy: bool = True) -> None:
 def object_of(storage: LocalFileStorage, source: Path) -> Path:
     staged = storage.stage(source)
     storage.discard(staged)
-    return storage.path_of(ContentId(staged.digest.sha256))
+    return Path(storage.path_of(ContentId(staged.digest.sha256)))
 
 
 def found_by(world: World, **options: object) -> tuple[list[Finding], Summary]:

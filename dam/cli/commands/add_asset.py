@@ -92,11 +92,11 @@ def _shown_as_text(*, each: bool) -> Callable[[Outcome, Progress], None]:
     """Return what shows the files that were not taken in, and with ``each`` the others, too."""
 
     def show(outcome: Outcome, progress: Progress) -> None:
-        path = output.visible(outcome.path)
         if outcome.status in NOT_TAKEN:
-            reason = output.visible(outcome.reason or "")
+            path, reason = output.visible(outcome.path), output.visible(outcome.reason or "")
             progress.above(output.note, f"{outcome.status.capitalize()}: {path}: {reason}")
         elif each:
+            path = output.visible(outcome.path)
             progress.above(output.show, f"{outcome.status:<9}  asset {outcome.entity_id}  {path}")
 
     return show

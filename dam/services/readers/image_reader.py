@@ -49,10 +49,12 @@ class Picture:
         self._opened.close()
 
     def dimensions(self) -> ImageDimensions | None:
-        """Return the size as displayed, None where only a preview's is known."""
+        """Return the size as displayed, None where only a preview's is known or the file leaves it open."""
         if self._mime_type in RAW_TYPES:
             return None
         size = self._size()
+        if size is None:
+            return None
         if not 0 < min(size) <= max(size) <= LARGEST_INTEGER:
             raise UnreadableFile(f"{size[0]} x {size[1]} is no size for a picture")
         return ImageDimensions(width_pixels=size[0], height_pixels=size[1])
@@ -96,11 +98,11 @@ class Picture:
         small.save(output, "JPEG", quality=80)
         return output.getvalue()
 
-    def _size(self) -> tuple[int, int]:
+    def _size(self) -> tuple[int, int] | None:
         if picture_sizes.can_read(self._mime_type):
             self._file.seek(0)
             size = picture_sizes.read_size(self._file, self._mime_type)
-            return size.width_pixels, size.height_pixels
+            return None if size is None else (size.width_pixels, size.height_pixels)
         if self._mime_type == "image/png":
             width, height = self._png.width, self._png.height
         else:
@@ -177,7 +179,7 @@ class Picture:
             return _transposed(image.convert("L"), orientation)
 
     def _refuse_above(self, max_pixels: int) -> None:
-        width, height = self._size()
+        width, height = self._size() or (0, 0)
         if width * height > max_pixels:
             raise UnreadableFile(f"{width} x {height} pixels are more than the limit of {max_pixels}: not decoded")
 

@@ -13,6 +13,8 @@ from dam.services.text_types import decode
 _HEAD_BYTES = 1 << 20
 _LARGEST_SIDE = 1e9
 _JXL_HEADER_BYTES = 64
+_MOST_SVG_ROOTS_BYTES = 1 << 12
+_SVG_NO_ELEMENTS = re.compile(r"<!--.*?(?:-->|\Z)|<!ENTITY[^>]*(?:>|\Z)", re.DOTALL)
 _SVG_ROOT = re.compile(
     r"<(?:[A-Za-z_][\w.-]*:)?svg((?:\s+[\w:.-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'))*)\s*/?>", re.IGNORECASE
 )
@@ -24,10 +26,10 @@ _UNITS |= {"q": 96 / 101.6}
 _JXL_RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
 
 
-def read_size(file: BinaryIO, mime_type: str) -> ImageDimensions:
-    """Return the size as displayed; raise ``UnreadableFile`` when the file does not say."""
-    width, height = _FORMATS[mime_type](file)
-    return ImageDimensions(width_pixels=width, height_pixels=height)
+def read_size(file: BinaryIO, mime_type: str) -> ImageDimensions | None:
+    """Return the size as displayed, None for a drawing (SVG) that fits any; raise ``UnreadableFile`` for damage."""
+    size = _FORMATS[mime_type](file)
+    return None if size is None else ImageDimensions(width_pixels=size[0], height_pixels=size[1])
 
 
 def can_read(mime_type: str) -> bool:
@@ -65,9 +67,8 @@ def _portable_map(file: BinaryIO) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def _svg(file: BinaryIO) -> tuple[int, int]:
-    text = decode(file.read(_HEAD_BYTES), whole=False) or ""
-    root = _SVG_ROOT.search(re.sub(r"<!--.*?-->|<!ENTITY[^>]*>", "", text, flags=re.DOTALL))
+def _svg(file: BinaryIO) -> tuple[int, int] | None:
+    root = _svg_root(file)
     if not root:
         raise UnreadableFile("the SVG has no well-formed root element")
     attributes = {name.lower(): first or second for name, first, second in _SVG_ATTRIBUTE.findall(root[1])}
@@ -76,8 +77,19 @@ def _svg(file: BinaryIO) -> tuple[int, int]:
     if box is not None:
         width, height = _fitted(width, height, box)
     if width is None or height is None or not 0.5 < min(width, height) <= max(width, height) < _LARGEST_SIDE:
-        raise UnreadableFile("the SVG states no size in pixels")
+        return None
     return round(width), round(height)
+
+
+def _svg_root(file: BinaryIO) -> re.Match[str] | None:
+    """Return the first tag of a drawing, which stands near the beginning unless long comments do."""
+    for size in (_MOST_SVG_ROOTS_BYTES, _HEAD_BYTES):
+        file.seek(0)
+        text = decode(file.read(size), whole=False) or ""
+        root = _SVG_ROOT.search(_SVG_NO_ELEMENTS.sub("", text))
+        if root:
+            return root
+    return None
 
 
 def _fitted(width: float | None, height: float | None, box: tuple[float, float]) -> tuple[float, float]:
@@ -147,7 +159,7 @@ def _jxl_codestream(file: BinaryIO) -> bytes:
     return next(file_boxes_of(file, b"jxlp", _JXL_HEADER_BYTES), b"")[4:] if whole is None else whole
 
 
-_FORMATS: dict[str, Callable[[BinaryIO], tuple[int, int]]] = {
+_FORMATS: dict[str, Callable[[BinaryIO], tuple[int, int] | None]] = {
     "image/jxl": _jxl,
     "image/ktx": _ktx,
     "image/ktx2": _ktx,

@@ -9,9 +9,9 @@ from dam.services.readers.problem import UnreadableFile
 from tests import media
 
 
-def size(content: bytes, mime_type: str) -> tuple[int, int]:
+def size(content: bytes, mime_type: str) -> tuple[int, int] | None:
     found = read_size(io.BytesIO(content), mime_type)
-    return found.width_pixels, found.height_pixels
+    return None if found is None else (found.width_pixels, found.height_pixels)
 
 
 def codestream(*fields: tuple[int, int]) -> bytes:
@@ -47,12 +47,25 @@ def test_svg_sizes_follow_attributes_and_view_box(attributes: str, expected: tup
 
 @pytest.mark.parametrize(
     "attributes",
-    ["", 'width="100"', 'width="0" height="0"', 'width="100%" height="50%"', 'viewBox="0 0 0 9"', "width=1",
+    ["", 'width="100"', 'width="0" height="0"', 'width="100%" height="50%"', 'viewBox="0 0 0 9"',
      'viewBox="0 0 nan inf"', 'width="-5" height="5"', 'width="1e999" height="1"'],
 )  # fmt: skip
 def test_svg_without_a_size_in_pixels_has_none(attributes: str) -> None:
-    with pytest.raises(UnreadableFile):
-        size(media.svg_bytes(attributes), "image/svg+xml")
+    assert size(media.svg_bytes(attributes), "image/svg+xml") is None
+
+
+@pytest.mark.parametrize("content", [b"<svg width=1/>", b"<svg", b"<!-- <svg/>", b"<html/>", b""])
+def test_svg_without_a_well_formed_root_says_so(content: bytes) -> None:
+    with pytest.raises(UnreadableFile, match="no well-formed root"):
+        size(content, "image/svg+xml")
+
+
+@pytest.mark.parametrize("words", [1, 1_000, 30_000])
+def test_svg_in_a_comment_is_no_root_however_long_it_is(words: int) -> None:
+    comment = "<!-- " + '<svg width="1" height="2"/> ' * words + "-->"
+    content = comment + '<svg width="3" height="4"/>' + comment
+
+    assert size(content.encode(), "image/svg+xml") == (3, 4)
 
 
 def test_svg_entities_are_not_expanded() -> None:
