@@ -49,13 +49,21 @@ class DamProgram:
         self,
         *arguments: str | Path,
         env: Mapping[str, str] | None = None,
+        stderr: int | None = None,
         traced: bool = False,
+        rights_of_root: bool = True,
         limits: Mapping[str, int] = NO_LIMITS,
     ) -> Fork:
         """Start a command and return its process, a context manager, without waiting; see ``ForkServer.start``."""
         environment = {**self.environment, **(env or {})}
         return self.forks.start(
-            list(map(str, arguments)), environment=environment, folder=self.storage.parent, traced=traced, limits=limits
+            list(map(str, arguments)),
+            environment=environment,
+            folder=self.storage.parent,
+            stderr=stderr,
+            traced=traced,
+            rights_of_root=rights_of_root,
+            limits=limits,
         )
 
     def json(self, *arguments: str | Path) -> Any:

@@ -17,7 +17,7 @@ from dam.cli import program
 from dam.core.database import Database
 from tests import needs, scratch
 from tests.cli_process import DamProgram
-from tests.databases import PostgresDatabases, SqliteDatabases
+from tests.databases import CompiledStatements, PostgresDatabases, SqliteDatabases
 from tests.forks import ForkServer
 from tests.postgres import PostgresGuard, PostgresUnavailableError, ask_guard
 
@@ -38,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Clear the environment before the program is imported; once for all workers, choose a disk and start the guard."""
     for name in filter(FOREIGN_VARIABLES.fullmatch, list(os.environ)):
         del os.environ[name]
+    CompiledStatements().share()
     if not hasattr(config, "workerinput"):
         os.environ["TMPDIR"] = tempfile.tempdir = scratch.folder()
         config.stash[GUARD] = PostgresGuard.start()

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
@@ -18,6 +19,7 @@ from tests.fork_server import MESSAGE_BYTES, RUNNING
 
 ROOT = Path(__file__).parents[1]
 LOOK_SECONDS = 0.002
+LOOKS_GROW = 1.1  # so that an end is noticed late by a tenth of what the process took
 NO_LIMITS: Mapping[str, int] = MappingProxyType({})
 
 
@@ -47,29 +49,65 @@ class ForkServer:
         *,
         environment: Mapping[str, str],
         folder: Path,
+        code: str | None = None,
+        modules: Sequence[str] = (),
+        stderr: int | None = None,
         traced: bool = False,
+        rights_of_root: bool = True,
         limits: Mapping[str, int] = NO_LIMITS,
     ) -> "Fork":
-        """Start the program with pipes for its outputs and nothing to read; ``traced`` waits for a tracer.
+        """Start the program, or that of ``code``, with pipes for its outputs and nothing to read.
 
-        ``limits`` are the system's (``nofile``, ``fsize``).
+        A descriptor for ``stderr`` goes in the place of that pipe, which is empty then. ``traced`` waits for a tracer.
+        Without the rights of root it obeys the modes of files, whoever starts it. ``limits`` are the system's
+        (``nofile``, ``fsize``).
         """
         request = {
             "arguments": list(arguments),
             "environment": dict(environment),
             "folder": str(folder),
+            "code": code,
+            "modules": list(modules),
             "traced": traced,
+            "rights_of_root": rights_of_root,
             "limits": dict(limits),
         }
         out, written_out = os.pipe()
         err, written_err = os.pipe()
         nothing = os.open(os.devnull, os.O_RDONLY)
-        theirs = [nothing, written_out, written_err]
         try:
-            return Fork(self, self.ask(request, theirs), ["dam-cli", *arguments], out, err)
+            streams = [nothing, written_out, written_err if stderr is None else stderr]
+            return Fork(self, self.ask(request, streams), ["dam-cli", *arguments], out, err)
         finally:
-            for descriptor in theirs:
+            for descriptor in (nothing, written_out, written_err):
                 os.close(descriptor)
+
+    def start_python(
+        self,
+        code: str,
+        *arguments: str | Path,
+        environment: Mapping[str, str] = os.environ,
+        modules: Sequence[str] = (),
+        stderr: int | None = None,
+        traced: bool = False,
+    ) -> "Fork":
+        """Start a Python program in the project's folder, which finds these and most other modules imported."""
+        return self.start(
+            list(map(str, arguments)),
+            environment=environment,
+            folder=ROOT,
+            code=code,
+            modules=modules,
+            stderr=stderr,
+            traced=traced,
+        )
+
+    def run_python(self, code: str, *arguments: str | Path) -> str:
+        """Run a Python program to its end and return what it prints; fail with its errors."""
+        with self.start_python(code, *arguments) as process:
+            out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        return out
 
     def run_on(self, streams: Sequence[int], request: dict[str, Any]) -> int:
         """Run the program on these streams, which are closed here, and return its status."""
@@ -78,8 +116,9 @@ class ForkServer:
         finally:
             for descriptor in streams:
                 os.close(descriptor)
+        pauses = _pauses()
         while (status := self.ask({"look": process})) == RUNNING:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(next(pauses))
         return status
 
     def ask(self, request: dict[str, Any], descriptors: Sequence[int] = ()) -> int:
@@ -114,10 +153,11 @@ class Fork:
     def wait(self, timeout: float | None = None) -> int:
         """Return the exit status when there is one. Raises ``subprocess.TimeoutExpired``."""
         deadline = None if timeout is None else time.monotonic() + timeout
+        pauses = _pauses()
         while (status := self.poll()) is None:
             if deadline is not None and time.monotonic() > deadline:
                 raise subprocess.TimeoutExpired(list(self.args), timeout or 0)
-            time.sleep(LOOK_SECONDS)
+            time.sleep(next(pauses))
         return status
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
@@ -157,3 +197,7 @@ class Fork:
         self.stdout.close()
         self.stderr.close()
         self.wait()
+
+
+def _pauses() -> Iterator[float]:
+    return (min(LOOK_SECONDS * LOOKS_GROW**number, 0.05) for number in count())

@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from PIL import Image, ImageDraw
 
 FF_QP2LAMBDA = 118  # FFmpeg's unit of quality
+_ZEROS = 1 << 16
 
 
 def picture(width: int = 64, height: int = 48, mode: str = "RGB", shift: int = 0) -> Image.Image:
@@ -251,3 +252,20 @@ def png_with(*chunks: tuple[bytes, bytes], image: Image.Image | None = None) -> 
 def png_chunk(kind: bytes, data: bytes) -> bytes:
     """Return a chunk of a PNG: length, kind, data and checksum."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def packed_zeros(count: int) -> bytes:
+    """Return at least so many zeros as zlib packs them, but quickly: one packed block over and over."""
+    packer = zlib.compressobj(wbits=-15)
+    block = packer.compress(bytes(_ZEROS)) + packer.flush(zlib.Z_FULL_FLUSH)
+    blocks = math.ceil(count / _ZEROS)
+    checksum = (blocks * _ZEROS % 65521) << 16 | 1  # Adler-32 of zeros
+    return b"\x78\x9c" + block * blocks + b"\x03\x00" + struct.pack(">I", checksum)
+
+
+def black_png(width: int, height: int, *, rows: int | None = None) -> bytes:
+    """Return a picture that has all its pixels, or only those of so many rows."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    pixels = packed_zeros((1 + 3 * width) * (height if rows is None else rows))
+    chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(kind, data) for kind, data in chunks)

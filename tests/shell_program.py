@@ -17,7 +17,6 @@ import json, os, socket, sys
 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
     server.connect(os.path.join(os.path.dirname(__file__), "server"))
     message = {{"arguments": sys.argv[1:], "folder": os.getcwd(), "environment": dict(os.environ)}}
-    message |= {{"traced": False, "limits": {{}}}}
     socket.send_fds(server, [json.dumps(message).encode()], [0, 1, 2])
     sys.exit(int(server.recv(64)))
 """

@@ -37,6 +37,8 @@ COLLIDING = [
         "e99f33420f577ee8ce54b67080280d1ec69821bcb6a8839396f965ab6ff72a70"
     ),
 ]
+# The file is refused or passed over before any database is asked.
+SQLITE = pytest.mark.parametrize("database_url", ["sqlite_url"], indirect=True)
 OUTCOME_KEYS = {"path", "status", "entity_id", "sha256", "reason"}
 COUNTS = ("found", "added", "linked", "unchanged", "skipped", "failed")
 
@@ -305,6 +307,7 @@ def test_a_file_that_fails_is_named_and_the_others_are_taken(cli: Program, files
     assert "2 files found: 1 added, 0 linked, 0 unchanged, 0 skipped, 1 failed." in done.out
 
 
+@SQLITE
 @pytest.mark.parametrize("linked", [False, True])
 @pytest.mark.parametrize("kind", ["FIFO", "socket", "character device"])
 def test_a_special_file_is_skipped_with_a_note(cli: Program, files: Path, kind: str, *, linked: bool) -> None:
@@ -524,6 +527,7 @@ def test_a_file_with_the_md5_of_another_must_stay(cli: Program, files: Path) -> 
     assert cli("find-file-by-hash", "--file", one, "--hash-type", "md5").status == 0
 
 
+@SQLITE
 @pytest.mark.parametrize("command", [["find-file-by-hash", "--file"], ["find-similar-images"]])
 @pytest.mark.parametrize("linked", [False, True])
 @pytest.mark.parametrize("kind", ["FIFO", "socket", "character device"])
@@ -626,6 +630,7 @@ def test_turned_pictures_are_found_in_their_orientation(cli: Program, files: Pat
     assert "turned right" in cli("find-similar-images", picture, "--orientations").out
 
 
+@SQLITE
 @pytest.mark.parametrize("content", ["just text", b"", b"\x89PNG\r\n\x1a\n", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
 def test_a_query_that_is_no_picture_is_an_error(cli: Program, files: Path, content: bytes | str) -> None:
     done = cli("find-similar-images", _write(files / "query.png", content))

@@ -124,7 +124,10 @@ def test_a_dask_cluster_one_of_whose_workers_is_killed_does_the_work(
     database = Database(postgres_url)
     made_assets(database, tmp_path, 120)
     dam = DamProgram(postgres_url, tmp_path / "storage", forks)
-    with DaskCluster(tmp_path, workers=2) as cluster, dam.start("work", "--executor", cluster.address) as work:
+    with (
+        DaskCluster(tmp_path, workers=2, forks=forks) as cluster,
+        dam.start("work", "--executor", cluster.address) as work,
+    ):
         _wait_until(lambda: _counts(database)[1] > 0)
         cluster.workers[0].kill()
         stdout, stderr = work.communicate(timeout=PATIENCE_SECONDS)

@@ -2,11 +2,12 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
+from signal import SIGKILL
 from typing import NamedTuple
 
 from tests import needs
+from tests.forks import ForkServer
 
 _LINE = re.compile(r"^(?:\d+ +)?(?:<\.\.\. )?(\w+)(?:\(| resumed>)(.*)$")
 _PATH = re.compile(r'"((?:[^"\\]|\\.)*)"|\b\d+<([^>]*)>')
@@ -19,47 +20,44 @@ class Call(NamedTuple):
     paths: tuple[str, ...]
 
 
-def calls(code: str, *arguments: str | Path, only: str) -> list[Call]:
+def calls(forks: ForkServer, code: str, *arguments: str | Path, only: str) -> list[Call]:
     """Run a Python program and return those of its system calls that succeeded, in the order in which they ended."""
-    trace = _run(["-y", "-s", "5000", "-e", f"trace={only}"], code, arguments).stderr
+    options = ["-y", "-s", "5000", "-e", f"trace={only}"]
+    trace, _ = _traced(forks, code, arguments, options)
     begun: dict[str, str] = {}
     return [call for line in trace.splitlines() if (call := _read(line, begun))]
 
 
-def run_with_fault(code: str, *arguments: str | Path, fault: str, about: Path | None = None) -> str:
+def run_with_fault(forks: ForkServer, code: str, *arguments: str | Path, fault: str, about: Path | None = None) -> str:
     """Run a Python program in which some system calls fail (strace's ``inject``) and return what it prints.
 
     A number after ``when=`` counts each thread's calls by themselves; ``about`` spares the calls about other paths.
     """
     only = [] if about is None else ["-P", str(about)]
-    return _run(["-o", "/dev/null", *only, "-e", f"inject={fault}"], code, arguments).stdout
+    call = fault.partition(":")[0]
+    return _traced(forks, code, arguments, [*only, "-e", f"trace={call}", "-e", f"inject={fault}"])[1]
 
 
-def kill_at(code: str, *arguments: str | Path, call: str, number: int) -> None:
+def kill_at(forks: ForkServer, code: str, *arguments: str | Path, call: str, number: int) -> None:
     """Run a Python program and kill it with SIGKILL when one of its threads makes a call for the n-th time."""
-    _strace(["-o", "/dev/null", "-e", f"inject={call}:signal=KILL:when={number}"], code, arguments)
+    options = ["-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={number}"]
+    _traced(forks, code, arguments, options, status=-SIGKILL)
 
 
-def _run(options: list[str], code: str, arguments: tuple[str | Path, ...]) -> subprocess.CompletedProcess[str]:
-    done = _strace(options, code, arguments)
-    assert done.returncode == 0, done.stderr
-    return done
-
-
-def _strace(options: list[str], code: str, arguments: tuple[str | Path, ...]) -> subprocess.CompletedProcess[str]:
-    command = [
-        needs.program("strace"),
-        "-f",
-        "--seccomp-bpf",
-        "-qq",
-        *options,
-        sys.executable,
-        "-c",
-        code,
-        *map(str, arguments),
-    ]
-    here = Path(__file__).parents[1]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=here)
+def _traced(
+    forks: ForkServer, code: str, arguments: tuple[str | Path, ...], options: list[str], *, status: int = 0
+) -> tuple[str, str]:
+    """Run a Python program under strace; return what strace and what the program wrote."""
+    strace = [needs.program("strace"), "-f", "-qq", *options]
+    with (
+        forks.start_python(code, *arguments, traced=True) as process,
+        subprocess.Popen([*strace, "-p", str(process.pid)], stderr=subprocess.PIPE, text=True) as tracer,
+    ):
+        assert tracer.stderr is not None
+        trace = tracer.stderr.read()
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == status, err
+    return trace, out
 
 
 def _read(line: str, begun: dict[str, str]) -> Call | None:

@@ -141,6 +141,11 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (128, b"DICM", "application/dicom"),
 )
 
+_ELSEWHERE = tuple(signature for signature in SIGNATURES if signature[0] > 0)
+_BY_FIRST_BYTE = {
+    first: tuple(signature for signature in SIGNATURES if signature[0] > 0 or signature[1][0] == first)
+    for first in {magic[0] for offset, magic, _ in SIGNATURES if offset == 0}
+}
 _TEXT_FORMATS = (b"{\\rtf", b"%!PS", b"#?RGBE")
 
 # What readers of PDF accept, whatever the standard says.
@@ -170,7 +175,7 @@ def by_signature(head: bytes) -> str | None:
 
     A text that begins with the letters of a binary format, as "MAC address", does not show it.
     """
-    for offset, magic, mime_type in SIGNATURES:
+    for offset, magic, mime_type in _BY_FIRST_BYTE.get(head[0], _ELSEWHERE):
         if head.startswith(magic, offset) and not (_is_a_word(magic) and decode(head, whole=False) is not None):
             return mime_type
     if head.find(b"%PDF-", 0, _PDF_STARTS_BEFORE) >= 0:

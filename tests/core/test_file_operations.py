@@ -7,6 +7,7 @@ import pytest
 from dam.core.exceptions import NotARegularFile
 from dam.core.file_operations import FileOperationsResource
 from tests import hostile, tracing
+from tests.forks import ForkServer
 
 FILES = FileOperationsResource()
 
@@ -55,7 +56,7 @@ def test_reading_leaves_the_times_alone(file: Path) -> None:
     assert (after.st_atime_ns, after.st_mtime_ns) == (before.st_atime_ns, before.st_mtime_ns)
 
 
-def test_somebody_elses_file_can_be_opened_too() -> None:
+def test_somebody_elses_file_can_be_opened_too(forks: ForkServer) -> None:
     hostile.need_root("only root can become somebody else")
     code = """if True:
         import os, sys
@@ -67,7 +68,7 @@ def test_somebody_elses_file_can_be_opened_too() -> None:
     with hostile.folder_for_all() as folder:
         (folder / "file").write_bytes(b"content")
 
-        assert hostile.run_python(code, folder / "file") == "content\n"
+        assert forks.run_python(code, folder / "file") == "content\n"
 
 
 def test_a_fifo_is_refused_at_once(tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_a_name_that_no_system_takes_is_an_error(tmp_path: Path) -> None:
         FILES.open_regular(f"{tmp_path}/{'n' * 5000}")
 
 
-def test_all_bytes_are_written_or_it_is_an_error(tmp_path: Path) -> None:
+def test_all_bytes_are_written_or_it_is_an_error(tmp_path: Path, forks: ForkServer) -> None:
     code = """if True:
         import os, resource, sys
         from dam.core.file_operations import FileOperationsResource
@@ -146,7 +147,7 @@ def test_all_bytes_are_written_or_it_is_an_error(tmp_path: Path) -> None:
             print(error.strerror, os.fstat(fd).st_size)
     """
 
-    assert hostile.run_python(code, tmp_path / "file") == "File too large 1000\n"
+    assert forks.run_python(code, tmp_path / "file") == "File too large 1000\n"
 
 
 def test_short_writes_are_gone_on_with() -> None:
@@ -214,13 +215,13 @@ def test_syncing_what_is_not_there_is_an_error(tmp_path: Path) -> None:
         FILES.sync_folder(str(tmp_path / "nothing"))
 
 
-def test_made_folders_are_synced_into_their_parents(tmp_path: Path) -> None:
+def test_made_folders_are_synced_into_their_parents(tmp_path: Path, forks: ForkServer) -> None:
     code = """if True:
         import sys
         from dam.core.file_operations import FileOperationsResource
         FileOperationsResource().make_folder(sys.argv[1])
     """
-    calls = tracing.calls(code, tmp_path / "a" / "b", only="mkdir,fsync")
+    calls = tracing.calls(forks, code, tmp_path / "a" / "b", only="mkdir,fsync")
 
     a, b = f"{tmp_path}/a", f"{tmp_path}/a/b"
     assert calls == [("mkdir", (a,)), ("fsync", (str(tmp_path),)), ("mkdir", (b,)), ("fsync", (a,))]

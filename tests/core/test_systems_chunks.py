@@ -1,7 +1,5 @@
 """Systems over marked entities: chunks, marks, failures, and runs that are killed and go on."""
 
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,8 +19,7 @@ from dam.core.world import World
 from dam.models import Entity, ImageDimensionsComponent
 from dam.services import ecs_service
 from tests.core.queues import STAGE, failures, fill, left, mark, somebody_waits, wait_until, work
-
-ROOT = Path(__file__).parents[2]
+from tests.forks import ForkServer
 
 
 def _measure(session: WorldSession, todo: MarkedEntityList[Marker]) -> None:
@@ -152,11 +149,9 @@ def test_a_run_that_failed_goes_on_where_it_was(world: World) -> None:
     assert left(world) == []
 
 
-def test_a_killed_process_loses_its_last_chunk_only(world: World, database_url: str) -> None:
+def test_a_killed_process_loses_its_last_chunk_only(world: World, database_url: str, forks: ForkServer) -> None:
     entities = fill(world, 20)
-    command = [sys.executable, "-m", "tests.core.worker_process", database_url]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
+    with forks.start_python("from tests.core import worker_process; worker_process.main()", database_url) as process:
         done = entities.index(int(process.stdout.readline()))
         process.kill()
 

@@ -1,4 +1,4 @@
-"""A process that works on a world's queue until it is killed: ``python -m tests.core.worker_process DATABASE_URL``.
+"""A program that works on the queue of the world whose database's URL is its argument, until it is killed.
 
 It writes dimensions for up to five entities a chunk, prints the first id of the third, and waits there for ever.
 """
@@ -38,7 +38,3 @@ def main() -> None:
     with World(WorldConfig(database_url=sys.argv[1], storage_path=Path())) as world:
         world.register_system(measure)
         asyncio.run(world.execute_stage(STAGE))
-
-
-if __name__ == "__main__":
-    main()

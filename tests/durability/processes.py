@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,8 @@ from unittest.mock import patch
 
 from dam.cli import main
 from tests import needs
-from tests.cli_process import PATIENCE_SECONDS, PROGRAM, DamProgram
+from tests.cli_process import PATIENCE_SECONDS, DamProgram
 from tests.forks import NO_LIMITS, Fork
-
-type Process = subprocess.Popen[str] | Fork
 
 
 @dataclass(frozen=True)
@@ -56,19 +54,19 @@ class Fault:
 def started(
     dam: DamProgram,
     *arguments: str | Path,
-    before: Sequence[str] = (),
     fault: Fault | None = None,
+    rights_of_root: bool = True,
     limits: Mapping[str, int] = NO_LIMITS,
-) -> Iterator[Process]:
-    """Start the program in a process group of its own: under another one if ``before`` names it, or with a fault.
+) -> Iterator[Fork]:
+    """Start the program in a process group of its own, perhaps with a fault; see ``ForkServer.start``.
 
-    ``limits`` are the system's (``nofile``, ``fsize``). What is left of the group in the end is killed.
+    What is left of the group in the end is killed.
     """
+    traced = fault is not None
     with ExitStack() as stack:
-        if before:
-            process: Process = stack.enter_context(_under(before, dam, arguments))
-        else:
-            process = stack.enter_context(dam.start(*arguments, traced=fault is not None, limits=limits))
+        process = stack.enter_context(
+            dam.start(*arguments, traced=traced, rights_of_root=rights_of_root, limits=limits)
+        )
         try:
             if fault is not None:
                 stack.enter_context(_disturbed(process.pid, fault))
@@ -76,20 +74,6 @@ def started(
         finally:
             if lives(process.pid):
                 os.killpg(process.pid, SIGKILL)
-
-
-def _under(before: Sequence[str], dam: DamProgram, arguments: Sequence[str | Path]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*before, PROGRAM, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="surrogateescape",
-        cwd=dam.storage.parent,
-        env=dam.environment,
-        start_new_session=True,
-    )
 
 
 @contextmanager
@@ -105,12 +89,12 @@ def _disturbed(process: int, fault: Fault) -> Iterator[None]:
 def run(
     dam: DamProgram,
     *arguments: str | Path,
-    before: Sequence[str] = (),
     fault: Fault | None = None,
+    rights_of_root: bool = True,
     limits: Mapping[str, int] = NO_LIMITS,
 ) -> Ended:
     """Run the program to its end; see ``started``."""
-    with started(dam, *arguments, before=before, fault=fault, limits=limits) as process:
+    with started(dam, *arguments, fault=fault, rights_of_root=rights_of_root, limits=limits) as process:
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
     return Ended(process.wait(), out, err)
 
@@ -124,14 +108,7 @@ def run_here(dam: DamProgram, *arguments: str | Path) -> Ended:
     return Ended(int(status), out.getvalue(), err.getvalue())
 
 
-def without_rights_of_root() -> list[str]:
-    """Return what makes root obey the modes of files like everybody else."""
-    if os.geteuid() != 0:
-        return []
-    return [needs.program("setpriv"), "--bounding-set=-dac_override,-dac_read_search"]
-
-
-def wait_until_work_begins(dam: DamProgram, process: Process) -> None:
+def wait_until_work_begins(dam: DamProgram, process: Fork) -> None:
     """Wait until the process has a place in the storage's temporary folder, or has ended."""
     known = staging_folders(dam)
     wait_for(lambda: process.poll() is not None or staging_folders(dam) != known)

@@ -11,11 +11,11 @@ from tests.durability import processes, trees
 from tests.durability.processes import Ended
 
 
-def add_at_once(dam: DamProgram, folders: Sequence[Path]) -> list[Ended]:
-    """Run a process for each folder, all at the same time; what they print fits into a pipe."""
+def add_at_once(dam: DamProgram, *commands: Sequence[str | Path]) -> list[Ended]:
+    """Run a process for each folder, with options, all at the same time; what they print fits into a pipe."""
     with ExitStack() as stack:
         running = [
-            stack.enter_context(processes.started(dam, "add-asset", "-r", "--json", folder)) for folder in folders
+            stack.enter_context(processes.started(dam, "add-asset", "-r", "--json", *command)) for command in commands
         ]
         printed = [process.communicate(timeout=PATIENCE_SECONDS) for process in running]
         return [Ended(process.wait(), *outputs) for process, outputs in zip(running, printed, strict=True)]
@@ -32,7 +32,7 @@ def count(dam: DamProgram, table: str) -> int:
 def test_eight_processes_that_add_the_same_files_make_each_asset_once(dam: DamProgram, tmp_path: Path) -> None:
     tree = trees.small_files(tmp_path / "tree", 100, pictures=3)
 
-    ended = add_at_once(dam, [tree] * 8)
+    ended = add_at_once(dam, *[(tree,), (tree, "--defer")] * 4)
 
     assert [each.status for each in ended] == [0] * 8, [each.out + each.err for each in ended]
     summaries = [trees.balance(each.documents) for each in ended]
@@ -55,7 +55,7 @@ def test_six_processes_add_different_files_while_others_verify(dam: DamProgram, 
     reader = threading.Thread(target=look)
     reader.start()
     try:
-        ended = add_at_once(dam, folders)
+        ended = add_at_once(dam, *([folder] for folder in folders))
     finally:
         done.set()
         reader.join()

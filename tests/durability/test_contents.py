@@ -1,11 +1,12 @@
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests import invariant
-from tests.cli_process import DamProgram
+from tests.cli_process import PROGRAM, DamProgram
 from tests.durability import processes, trees
 
 
@@ -79,7 +80,8 @@ def test_a_file_of_five_gigabytes_is_taken_in_flat_memory(dam: DamProgram, tmp_p
         file.seek((5 << 30) - 3)
         file.write(b"end")
 
-    with processes.started(dam, "add-asset", "--json", large, before=["env"]) as process:  # a child of ours to wait for
+    command: list[str | Path] = [PROGRAM, "add-asset", "--json", large]  # as our child, to be told its memory
+    with subprocess.Popen(command, env=dam.environment, stdout=subprocess.DEVNULL) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
 

@@ -114,7 +114,7 @@ def test_sigterm_ends_it_and_the_next_run_completes(dam: DamProgram, tree: Path)
 
 
 def test_when_nobody_reads_the_output_any_more_it_ends_quietly(dam: DamProgram, tmp_path: Path) -> None:
-    tree = trees.small_files(tmp_path / "tree", 1200)
+    tree = trees.small_files(tmp_path / "tree", 500)  # whose lines do not fit into a pipe
     with processes.started(dam, "add-asset", "-r", "--json", tree) as process:
         assert process.stdout is not None
         process.stdout.readline()

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 from tests import hostile, invariant, needs
 from tests.cli_process import DamProgram
 from tests.durability import processes, trees
-from tests.durability.processes import Ended, Fault, without_rights_of_root
+from tests.durability.processes import Ended, Fault
 
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite_url"], indirect=True)
 POSTGRES = pytest.mark.parametrize("database_url", ["postgres_url"], indirect=True)
@@ -193,7 +193,7 @@ def test_a_storage_that_may_not_be_written_to_is_said(in_use: DamProgram, tree: 
     for folder in folders:
         folder.chmod(0o555)
 
-    ended = add(in_use, tree, before=without_rights_of_root())
+    ended = add(in_use, tree, rights_of_root=False)
 
     assert ended.status in {1, 2}
     assert "Permission denied" in ended.out + ended.err
@@ -211,7 +211,7 @@ def test_unreadable_files_and_folders_are_named_and_the_others_are_taken(in_use:
     (closed / "inside").write_text("inside")
     closed.chmod(0)
 
-    ended = add(in_use, tree, before=without_rights_of_root())
+    ended = add(in_use, tree, rights_of_root=False)
 
     failed = {o["path"]: o["reason"] for o in ended.documents[:-1] if o["status"] == "failed"}
     assert failed.keys() == {str(secret), str(closed)}

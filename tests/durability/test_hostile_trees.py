@@ -12,7 +12,7 @@ from dam.models import FileLocationComponent, OriginalSourceInfoComponent
 from tests import hostile, invariant
 from tests.cli_process import DamProgram
 from tests.durability import processes, trees
-from tests.durability.processes import Ended, without_rights_of_root
+from tests.durability.processes import Ended
 
 NAMES = [
     b"plain",
@@ -105,7 +105,7 @@ def tree(tmp_path: Path) -> Iterator[HostileTree]:
 
 
 def add(dam: DamProgram, tree: HostileTree, *options: str) -> Ended:
-    return processes.run(dam, "add-asset", "-r", "--json", *options, tree.root, before=without_rights_of_root())
+    return processes.run(dam, "add-asset", "-r", "--json", *options, tree.root, rights_of_root=False)
 
 
 def assert_balances(ended: Ended, tree: HostileTree) -> None:

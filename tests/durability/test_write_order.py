@@ -8,20 +8,23 @@ import pytest
 from tests import tracing
 from tests.cli_process import DamProgram
 from tests.durability import processes, trees
+from tests.forks import ForkServer
 from tests.tracing import Call
 
-ADD = "import sys; from dam.cli import main; raise SystemExit(main(['add-asset', '-r', '--defer', sys.argv[1]]))"
+ADD = "import sys; from dam.cli import main; assert main(['add-asset', '-r', '--defer', sys.argv[1]]) == 0"
 
 
 @pytest.fixture
-def calls(dam: DamProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Call]:
+def calls(dam: DamProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forks: ForkServer) -> list[Call]:
     """Return the calls of a run that adds files to a storage that is in use."""
     (tmp_path / "first").write_text("first")
     assert processes.run_here(dam, "add-asset", "--defer", tmp_path / "first").status == 0
     monkeypatch.setenv("DATABASE_URL", dam.url)
     monkeypatch.setenv("DAM_STORAGE_PATH", str(dam.storage))
     tree = trees.small_files(tmp_path / "tree", 6)
-    return tracing.calls(ADD, tree, only="write,pwrite64,sendto,fsync,fdatasync,mkdir,rename,renameat2,fchmod,openat")
+    return tracing.calls(
+        forks, ADD, tree, only="write,pwrite64,sendto,fsync,fdatasync,mkdir,rename,renameat2,fchmod,openat"
+    )
 
 
 def test_bytes_then_name_then_folder_then_rows(calls: list[Call], dam: DamProgram) -> None:

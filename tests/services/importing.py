@@ -1,13 +1,11 @@
-"""Imported files for tests, and a process that records them beside others.
-
-``python -m tests.services.importing DATABASE_URL NAME`` says ``ready``, waits for a line, records the same twenty
-contents as all others do under names of its own, and prints the entities.
-"""
+"""Imported files for tests, and a program that records them beside others."""
 
 import hashlib
 import sys
+import time
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from dam.core.database import Database
@@ -44,19 +42,20 @@ def referenced(path: str = "/photos/a.jpg", content: bytes = b"content", **chang
 
 
 def main() -> None:
-    """Record, in an order that differs from that of the others."""
-    url, name = sys.argv[1:]
+    """Record the same twenty contents as all others do, under names of its own and in another order.
+
+    The arguments are a database's URL, a name, and a file that is waited for after saying ``ready``. The entities are
+    printed.
+    """
+    url, name, signal = sys.argv[1:]
     files = [imported(f"/{name}/{number}.jpg", bytes([number])) for number in range(20)]
     if name == "backwards":
         files.reverse()
     with closing(Database(url)) as database, database.session() as session:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
-        sys.stdin.readline()
+        while not Path(signal).exists():
+            time.sleep(0.001)
         results = asset_service.record_files(session, files)
         session.commit()
     sys.stdout.write(" ".join(str(result.entity_id) for result in results) + "\n")
-
-
-if __name__ == "__main__":
-    main()

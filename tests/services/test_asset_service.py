@@ -1,9 +1,7 @@
 """Assets: files become rows, content that is known is linked, and everything known can be told."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,9 +23,10 @@ from dam.models import (
 from dam.models.base import Base, Component
 from dam.services import asset_service, ecs_service, fact_service
 from dam.services.facts import Facts, ImageDimensions
+from tests.forks import ForkServer
 from tests.services.importing import NOW, imported, referenced
 
-ROOT = Path(__file__).parents[2]
+RECORD = "from tests.services import importing; importing.main()"
 ADDED, LINKED, UNCHANGED = ImportStatus.ADDED, ImportStatus.LINKED, ImportStatus.UNCHANGED
 LATER = NOW + timedelta(days=1)
 
@@ -248,28 +247,21 @@ def test_an_asset_of_which_nothing_is_known_has_no_components(session: Session) 
 
 
 def test_processes_that_record_the_same_contents_at_once_end_with_one_entity_each(
-    database: Database, database_url: str
+    database: Database, database_url: str, tmp_path: Path, forks: ForkServer
 ) -> None:
-    names = ("forwards", "backwards")
-    processes = [_start_recording(database_url, name) for name in names]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    said = [process.communicate(timeout=60)[0].split() for process in processes]
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(forks.start_python(RECORD, database_url, name, tmp_path / "go"))
+            for name in ("forwards", "backwards")
+        ]
+        assert [process.stdout.readline() for process in processes] == ["ready\n"] * 2
+        (tmp_path / "go").touch()
+        said = [process.communicate(timeout=60)[0].split() for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert len({entity for entities in said for entity in entities}) == 20
     with database.reading() as session:
         assert [_count(session, kind) for kind in (Entity, ContentHashSHA256Component)] == [20, 20]
         assert [_count(session, kind) for kind in (OriginalSourceInfoComponent, FileLocationComponent)] == [40, 20]
-
-
-def _start_recording(url: str, name: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.services.importing", url, name]
-    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 @contextmanager

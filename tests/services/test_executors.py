@@ -20,18 +20,18 @@ from dam.core.exceptions import (
     WorkerCrashed,
 )
 from dam.services import executors
-from dam.services.cluster import ClusterExecutor, Isolation
 from tests.dask_cluster import PATIENCE_SECONDS, DaskCluster
 from tests.durability import processes
+from tests.forks import ForkServer
 from tests.services import isolation_tasks as tasks
 
 LIMITS = ParserLimits(timeout_seconds=10, memory_bytes=1 << 30)
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+def cluster(tmp_path_factory: pytest.TempPathFactory, forks: ForkServer) -> Iterator[DaskCluster]:
     """Give a cluster of two workers."""
-    with DaskCluster(tmp_path_factory.mktemp("dask"), workers=2) as cluster:
+    with DaskCluster(tmp_path_factory.mktemp("dask"), workers=2, forks=forks) as cluster:
         yield cluster
 
 
@@ -121,9 +121,9 @@ def test_tasks_of_a_dask_worker_that_dies_are_done_by_another(cluster: DaskClust
         assert [future.result() for future in futures] == [0.02] * 60
 
 
-def test_tasks_of_a_scheduler_that_dies_fail(tmp_path: Path) -> None:
+def test_tasks_of_a_scheduler_that_dies_fail(tmp_path: Path, forks: ForkServer) -> None:
     with (
-        DaskCluster(tmp_path, workers=0) as cluster,
+        DaskCluster(tmp_path, workers=0, forks=forks) as cluster,
         executors.opened(LIMITS, jobs=1, address=cluster.address) as executor,
     ):
         future = executor.submit(tasks.echo, 1)
@@ -131,10 +131,12 @@ def test_tasks_of_a_scheduler_that_dies_fail(tmp_path: Path) -> None:
         assert isinstance(future.exception(timeout=PATIENCE_SECONDS), ClusterUnavailable)
 
 
-def test_tasks_that_nobody_is_there_to_do_fail_after_a_while(tmp_path: Path) -> None:
+def test_tasks_that_nobody_is_there_to_do_fail_after_a_while(tmp_path: Path, forks: ForkServer) -> None:
+    from dam.services.cluster import ClusterExecutor, Isolation  # which imports a library for half a second
+
     isolation = Isolation(timeout_seconds=10, memory_bytes=1 << 30, preload=())
     with (
-        DaskCluster(tmp_path, workers=0) as cluster,
+        DaskCluster(tmp_path, workers=0, forks=forks) as cluster,
         ClusterExecutor(cluster.place, isolation, patience_seconds=0.2) as executor,
     ):
         error = executor.submit(tasks.echo, 1).exception(timeout=PATIENCE_SECONDS)
@@ -142,9 +144,9 @@ def test_tasks_that_nobody_is_there_to_do_fail_after_a_while(tmp_path: Path) -> 
     assert "no workers for 0.2 s" in str(error)
 
 
-def test_a_task_that_costs_more_workers_than_the_cluster_allows_fails(tmp_path: Path) -> None:
+def test_a_task_that_costs_more_workers_than_the_cluster_allows_fails(tmp_path: Path, forks: ForkServer) -> None:
     with (
-        DaskCluster(tmp_path, workers=1, allowed_failures=0) as cluster,
+        DaskCluster(tmp_path, workers=1, allowed_failures=0, forks=forks) as cluster,
         executors.opened(LIMITS, jobs=1, address=cluster.address) as executor,
     ):
         started = tmp_path / "started"

@@ -13,6 +13,7 @@ from dam.core.file_operations import FileOperationsResource
 from dam.services.source_reading import BLOCK_BYTES, HEAD_BYTES, WHOLE_BYTES, Digest, digest_file, sha256_of
 from dam.services.source_walk import stat_signature
 from tests import hostile, tracing
+from tests.forks import ForkServer
 
 LONG_AGO = 1_700_000_000
 SIZES = [0, 1, HEAD_BYTES, HEAD_BYTES + 1, WHOLE_BYTES, WHOLE_BYTES + 1, 6 * BLOCK_BYTES, 6 * BLOCK_BYTES + 7]
@@ -188,7 +189,7 @@ def test_a_file_written_to_all_the_time_is_read_as_it_was_at_one_moment_or_fails
             assert steps.count(1) <= 1
 
 
-def test_a_copy_that_does_not_fit_is_the_storages_failure(tmp_path: Path) -> None:
+def test_a_copy_that_does_not_fit_is_the_storages_failure(tmp_path: Path, forks: ForkServer) -> None:
     code = """if True:
         import os, resource, sys
         from dam.core.exceptions import ObjectNotStored
@@ -202,10 +203,10 @@ def test_a_copy_that_does_not_fit_is_the_storages_failure(tmp_path: Path) -> Non
     for size in (200_000, 3 * BLOCK_BYTES):
         source = source_of(tmp_path, pattern(size))
 
-        assert hostile.run_python(code, source, tmp_path / f"copy {size}") == "can't be stored: File too large\n"
+        assert forks.run_python(code, source, tmp_path / f"copy {size}") == "can't be stored: File too large\n"
 
 
-def test_a_source_that_the_disk_can_not_give_is_named(tmp_path: Path) -> None:
+def test_a_source_that_the_disk_can_not_give_is_named(tmp_path: Path, forks: ForkServer) -> None:
     code = """if True:
         import os, sys
         from dam.core.exceptions import SourceUnreadable
@@ -217,7 +218,7 @@ def test_a_source_that_the_disk_can_not_give_is_named(tmp_path: Path) -> None:
     """
     source = source_of(tmp_path, pattern(3 * BLOCK_BYTES))
 
-    printed = tracing.run_with_fault(code, source, fault="preadv,preadv2:error=EIO:when=3")
+    printed = tracing.run_with_fault(forks, code, source, fault="preadv,preadv2:error=EIO:when=3")
 
     assert printed == "can't be read: Input/output error\n"
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dam.services.source_walk import OwnFiles, WalkEntry, is_trustworthy, stat_signature, walk
 from tests import hostile
+from tests.forks import ForkServer
 
 NOTHING_OWN = OwnFiles()
 NOW = 1_700_000_000_000_000_000
@@ -141,7 +142,7 @@ def test_special_files_are_skipped_with_a_note(tree: Path, *, directly: bool) ->
     assert time.monotonic() - began < 5
 
 
-def test_a_folder_that_may_not_be_read_fails_and_the_rest_goes_on() -> None:
+def test_a_folder_that_may_not_be_read_fails_and_the_rest_goes_on(forks: ForkServer) -> None:
     hostile.need_root("only root can become somebody else")
     code = """if True:
         import sys
@@ -157,7 +158,7 @@ def test_a_folder_that_may_not_be_read_fails_and_the_rest_goes_on() -> None:
         (folder / "closed").chmod(0o700)
         (folder / "listed").chmod(0o744)
 
-        assert hostile.run_python(code, folder).splitlines() == [
+        assert forks.run_python(code, folder).splitlines() == [
             "/a/1 None",
             "/closed can't be listed: Permission denied",
             "/listed/4 Permission denied",
@@ -184,7 +185,7 @@ def test_a_root_longer_than_a_path_may_be_is_walked(tree: Path) -> None:
     assert [entry.path for entry in walked(leaf)] == [leaf]
 
 
-def test_a_deep_tree_needs_few_descriptors(tree: Path) -> None:
+def test_a_deep_tree_needs_few_descriptors(tree: Path, forks: ForkServer) -> None:
     hostile.write_deep(hostile.deep_folder(tree, length=9000), "leaf", b"123")
     code = """if True:
         import resource, sys
@@ -193,7 +194,7 @@ def test_a_deep_tree_needs_few_descriptors(tree: Path) -> None:
         print([entry.failed for entry in walk(sys.argv[1], recursive=True, own=OwnFiles())])
     """
 
-    assert hostile.run_python(code, tree) == "[None]\n"
+    assert forks.run_python(code, tree) == "[None]\n"
 
 
 NAMES = st.binary(min_size=1, max_size=255).filter(

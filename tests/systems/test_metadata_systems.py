@@ -20,6 +20,7 @@ from dam.services import ecs_service
 from dam.services.isolation import IsolatedExecutor
 from dam.services.memory_storage import MemoryStorage
 from dam.systems.metadata_systems import extract_metadata
+from tests import media
 
 LARGE_PICTURE = 7000  # pixels a side: nearly 200 million bytes decoded, more than the small workers below can hold
 
@@ -102,7 +103,9 @@ def test_a_missing_file_is_reported_and_the_others_are_read(
 def test_a_picture_too_large_for_a_worker_keeps_its_size(
     session: Session, config: WorldConfig, tmp_path: Path, small_workers: Executor
 ) -> None:
-    entity_id = referenced(session, picture(tmp_path / "a.png", LARGE_PICTURE), "image/png")
+    large = tmp_path / "a.png"
+    large.write_bytes(media.black_png(LARGE_PICTURE, LARGE_PICTURE))
+    entity_id = referenced(session, large, "image/png")
     reasons = extract(session, config, [entity_id], small_workers)
     assert "ran out of memory" in reasons[entity_id]
     dimensions = ecs_service.get_component(session, entity_id, ImageDimensionsComponent)
