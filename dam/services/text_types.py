@@ -128,6 +128,12 @@ def text_type(head: bytes, name: str, *, whole: bool) -> str | None:
     return _by_words(text, suffix) or _SUFFIXES.get(suffix, "text/plain")
 
 
+def is_word_of_text(magic: bytes, head: bytes) -> bool:
+    """Say whether a format's pattern is but a few letters in a text, as in "MAC address" or "The wide world"."""
+    is_word = len(magic) <= 8 and magic.isascii() and magic.decode().isprintable()
+    return is_word and decode(head, whole=False) is not None
+
+
 def suffix_of(name: str) -> str:
     """Return the last suffix of a file name with its dot, in lower case; empty when there is none.
 

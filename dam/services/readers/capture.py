@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import fields
 from datetime import datetime
 from numbers import Real
 
@@ -49,7 +48,7 @@ def read_capture(main: Tags, exif: Tags, gps: Tags, longest: int) -> ImageCaptur
         altitude_metres=_altitude(gps),
         orientation=read_orientation(main),
     )
-    return capture if any(getattr(capture, field.name) is not None for field in fields(capture)) else None
+    return capture if any(value is not None for value in capture) else None
 
 
 def read_orientation(main: Tags) -> int | None:
