@@ -20,6 +20,7 @@ class Content:
     path: str
     mime_type: str | None
     filename: str
+    size_bytes: int
 
 
 def locate(session: Session, storage: FileStorage, entity_ids: Sequence[int]) -> dict[int, Content]:
@@ -34,6 +35,7 @@ def locate(session: Session, storage: FileStorage, entity_ids: Sequence[int]) ->
                 path=_path(storage, location),
                 mime_type=properties.mime_type,
                 filename=properties.original_filename,
+                size_bytes=properties.file_size_bytes,
             )
     return found
 

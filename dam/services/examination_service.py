@@ -1,6 +1,6 @@
-"""Has files examined elsewhere, many at once, and saves what can be saved when a reader brings its process down."""
+"""Has files examined elsewhere, many at once, and saves what can be saved when one of them brings its process down."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from dam.core.config import ParserLimits
 from dam.core.exceptions import TaskFailed
@@ -11,34 +11,69 @@ from dam.services.examination_task import ExaminationTask
 from dam.services.facts import Facts
 from dam.services.readers import catalogue
 
+TOGETHER = 32
+TOGETHER_BYTES = 8 << 20
+SMALL_PICTURE_BYTES = 32 << 10
+
+type _Group = tuple[ExaminationTask, ...]
+
 
 async def examine_all(offload: Offload, limits: ParserLimits, contents: Mapping[int, Content]) -> dict[int, Facts]:
     """Return the facts of each asset's file.
 
-    All readers of a file share one process, so that it is opened and decoded once. When that process dies, each of them
-    is tried again by itself: the entity keeps what the others find.
+    Files that are quickly examined share a process for a moment, and all readers of a file do, so that it is opened and
+    decoded once. When that process dies, or is over its limits, each file is tried again by itself, and then each
+    reader: only the file at fault loses facts, and the entity keeps what the other readers find.
     """
-    tasks = [_task(entity_id, content, limits) for entity_id, content in contents.items()]
     found: dict[int, list[Facts]] = {entity_id: [] for entity_id in contents}
-    dead = await _examine(offload, [task for task in tasks if task.readers], found)
-    await _examine(offload, [task._replace(readers=(reader,)) for task in dead for reader in task.readers], found)
+    groups = list(_groups(limits, contents))
+    while groups:
+        outcomes = await offload.map(examination_task.run_all, groups)
+        dead: list[_Group] = []
+        for group, outcome in zip(groups, outcomes, strict=True):
+            if not isinstance(outcome, TaskFailed):
+                _add(found, group, outcome)
+            elif parts := _split(group):
+                dead += parts
+            else:
+                _add(found, group, [Facts(problems=(str(outcome),))])
+        groups = dead
     return {entity_id: _merged(facts) for entity_id, facts in found.items()}
 
 
-async def _examine(
-    offload: Offload, tasks: list[ExaminationTask], found: dict[int, list[Facts]]
-) -> list[ExaminationTask]:
-    """Add to what was found; return the tasks that brought their process down and can be split."""
-    dead = []
-    outcomes = await offload.map(examination_task.run, tasks) if tasks else []
-    for task, outcome in zip(tasks, outcomes, strict=True):
-        if not isinstance(outcome, TaskFailed):
-            found[task.entity_id].append(outcome)
-        elif len(task.readers) > 1:
-            dead.append(task)
-        else:
-            found[task.entity_id].append(Facts(problems=(str(outcome),)))
-    return dead
+def _groups(limits: ParserLimits, contents: Mapping[int, Content]) -> Iterator[_Group]:
+    """Give the files that have readers, quick ones many together: handing one over may cost more than examining it."""
+    group: list[ExaminationTask] = []
+    size = 0
+    for entity_id, content in contents.items():
+        task = _task(entity_id, content, limits)
+        if task.readers and not _is_quick(task, content.size_bytes):
+            yield (task,)
+        elif task.readers:
+            group.append(task)
+            size += content.size_bytes
+        if len(group) == TOGETHER or size >= TOGETHER_BYTES:
+            yield tuple(group)
+            group, size = [], 0
+    if group:
+        yield tuple(group)
+
+
+def _is_quick(task: ExaminationTask, size_bytes: int) -> bool:
+    return size_bytes <= (SMALL_PICTURE_BYTES if "pixels" in task.readers else TOGETHER_BYTES)
+
+
+def _split(group: _Group) -> list[_Group]:
+    """Return what to try one by one in the place of this; nothing when it can't be split."""
+    if len(group) > 1:
+        return [(task,) for task in group]
+    [task] = group
+    return [(task._replace(readers=(reader,)),) for reader in task.readers] if len(task.readers) > 1 else []
+
+
+def _add(found: dict[int, list[Facts]], group: _Group, outcomes: list[Facts]) -> None:
+    for task, facts in zip(group, outcomes, strict=True):
+        found[task.entity_id].append(facts)
 
 
 def _task(entity_id: int, content: Content, limits: ParserLimits) -> ExaminationTask:
@@ -52,6 +87,8 @@ def _task(entity_id: int, content: Content, limits: ParserLimits) -> Examination
 
 
 def _merged(parts: list[Facts]) -> Facts:
+    if len(parts) == 1:
+        return parts[0]
     return Facts(
         found=tuple(fact for facts in parts for fact in facts.found),
         problems=tuple(problem for facts in parts for problem in facts.problems),

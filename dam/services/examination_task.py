@@ -1,5 +1,6 @@
-"""One file to be examined, as it travels to a worker process; importing this costs the worker next to nothing."""
+"""Files to be examined, as they travel to a worker process; importing this costs the worker next to nothing."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from dam.core.exceptions import NotARegularFile, os_reason
@@ -22,6 +23,11 @@ class ExaminationTask(NamedTuple):
 def warm_up() -> None:
     """Import what the first task would otherwise wait for."""
     from dam.services import examination  # noqa: F401 - importing it is the point
+
+
+def run_all(tasks: Iterable[ExaminationTask]) -> list[Facts]:
+    """Examine files one after the other; see ``run``."""
+    return [run(task) for task in tasks]
 
 
 def run(task: ExaminationTask) -> Facts:

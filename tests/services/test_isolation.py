@@ -163,6 +163,7 @@ def test_tasks_in_line_are_done_when_their_worker_is_killed_from_outside(
 def test_a_task_is_not_blamed_for_the_death_of_a_worker_that_had_not_begun_it(hasty: IsolatedExecutor) -> None:
     pid = hasty.submit(tasks.process_id).result()
     os.kill(pid, signal.SIGSTOP)
+    _until(lambda: _stat(pid)[0] == "T")
     future = hasty.submit(tasks.process_id)
     _until(lambda: _has_left_the_queue(future))
     os.kill(pid, signal.SIGABRT)
@@ -327,11 +328,12 @@ def test_preloaded_modules_are_there_for_the_tasks(executor: IsolatedExecutor) -
 
 
 def test_a_cancelled_task_does_not_run(executor: IsolatedExecutor, tmp_path: Path) -> None:
-    running = [executor.submit(tasks.wait_for, tmp_path / "end") for _ in range(4)]
+    more_than_are_sent_ahead = 300
+    running = [executor.submit(tasks.wait_for, tmp_path / "end") for _ in range(more_than_are_sent_ahead)]
     queued = executor.submit(tasks.touch_and_sleep, tmp_path / "ran", 0)
     assert queued.cancel()
     (tmp_path / "end").touch()
-    assert [future.result() for future in running] == [None] * 4
+    assert [future.result() for future in running] == [None] * more_than_are_sent_ahead
     assert executor.submit(tasks.echo, 1).result() == 1
     assert not (tmp_path / "ran").exists()
 

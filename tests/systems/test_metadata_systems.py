@@ -1,13 +1,15 @@
 import asyncio
 from collections.abc import Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from sqlalchemy.orm import Session
 
 from dam.core.config import ParserLimits, WorldConfig
+from dam.core.exceptions import WorkerCrashed
 from dam.core.system_params import EntityFailures, Offload
 from dam.models import (
     FileLocationComponent,
@@ -111,3 +113,37 @@ def test_a_picture_too_large_for_a_worker_keeps_its_size(
     dimensions = ecs_service.get_component(session, entity_id, ImageDimensionsComponent)
     assert dimensions is not None
     assert dimensions.width_pixels == LARGE_PICTURE
+
+
+class Fragile(Executor):
+    """Does each task here, unless the pixels of a certain file are among what is asked: no worker survives those."""
+
+    def __init__(self, deadly: Path) -> None:
+        self._deadly = str(deadly)
+        self.files: list[int] = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        [tasks] = args
+        self.files.append(len(tasks))
+        if any(task.path == self._deadly and "pixels" in task.readers for task in tasks):
+            future.set_exception(WorkerCrashed(-11))
+        else:
+            future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def test_of_files_that_share_a_worker_only_the_one_that_ends_it_loses_facts(
+    session: Session, config: WorldConfig, tmp_path: Path
+) -> None:
+    paths = [picture(tmp_path / name, 16) for name in ("a.png", "deadly.png", "b.png")]
+    executor = Fragile(paths[1])
+    good, deadly, other = (referenced(session, path, "image/png") for path in paths)
+
+    reasons = extract(session, config, [good, deadly, other], executor)
+
+    assert executor.files == [3, 1, 1, 1, 1, 1]
+    assert list(reasons) == [deadly]
+    assert "crashed" in reasons[deadly]
+    assert ecs_service.entities_with(session, ImageDimensionsComponent) == [good, deadly, other]
+    assert ecs_service.entities_with(session, ImagePerceptualPHashComponent) == [good, other]
