@@ -134,9 +134,11 @@ class Dispatcher(threading.Thread):
 
     def _give_tasks(self) -> None:
         ahead = max(1, min(_MOST_AHEAD, int(_AHEAD_SECONDS / self._pace_seconds)))
+        share = (len(self._queue) + sum(map(_tasks_of, self._workers.values()))) // self._jobs
+        ring_every = (1 + max(1, min(ahead, share))) // 2
         while self._queue and (worker := self._taker(self._queue[0], ahead)):
             task = self._queue.popleft()
-            if task.begin() and not self._give(worker, task, ring_every=(1 + ahead) // 2):
+            if task.begin() and not self._give(worker, task, ring_every=ring_every):
                 self._queue.appendleft(task)
                 break
 
