@@ -25,19 +25,22 @@ def warm_up() -> None:
     from dam.services import examination  # noqa: F401 - importing it is the point
 
 
+def run(task: ExaminationTask) -> Facts:
+    """Examine a file here and now. One that can't be opened is a problem of that file."""
+    [facts] = run_all([task])
+    return facts
+
+
 def run_all(tasks: Iterable[ExaminationTask]) -> list[Facts]:
     """Examine files one after the other; see ``run``."""
-    return [run(task) for task in tasks]
+    from dam.services.examination import Limits, examine
 
+    def examined(task: ExaminationTask) -> Facts:
+        try:
+            return examine(task.path, task.mime_type, task.readers, Limits(max_pixels=task.max_pixels))
+        except OSError as error:
+            return Facts(problems=(f"can't be read: {os_reason(error)}",))
+        except NotARegularFile as error:
+            return Facts(problems=(str(error),))
 
-def run(task: ExaminationTask) -> Facts:
-    """Examine the file here and now. A file that can't be opened is a problem of that file."""
-    from dam.services import examination
-
-    limits = examination.Limits(max_pixels=task.max_pixels)
-    try:
-        return examination.examine(task.path, task.mime_type, task.readers, limits)
-    except OSError as error:
-        return Facts(problems=(f"can't be read: {os_reason(error)}",))
-    except NotARegularFile as error:
-        return Facts(problems=(str(error),))
+    return [examined(task) for task in tasks]
