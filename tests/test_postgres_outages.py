@@ -28,7 +28,7 @@ def server() -> Iterator[PostgresServer]:
     """Give a server that these tests may kill, as long as they start it again."""
     folder = Path(tempfile.mkdtemp(prefix="dam-out-"))
     folder.chmod(0o755)
-    server = PostgresServer(folder)
+    server = PostgresServer(folder, "synchronous_commit=on")  # what it confirmed is there after a crash
     try:
         server.create()
         server.start()
