@@ -134,8 +134,7 @@ def _end_waiting[R](end: asyncio.Future[R], result: R) -> None:
 
 
 def _outcomes[R](futures: Iterable[Future[R]]) -> list[R | TaskFailed]:
-    outcomes = map(_outcome, futures)
-    return list(outcomes)
+    return [_outcome(future) for future in futures]
 
 
 def _outcome[R](future: Future[R]) -> R | TaskFailed:

@@ -11,8 +11,8 @@ from dam.services.examination_task import ExaminationTask
 from dam.services.facts import Facts
 from dam.services.readers import catalogue
 
-TOGETHER = 32
-TOGETHER_BYTES = 8 << 20
+FILES_TOGETHER = 32
+BYTES_TOGETHER = 8 << 20
 SMALL_PICTURE_BYTES = 32 << 10
 
 type _Group = tuple[ExaminationTask, ...]
@@ -52,7 +52,7 @@ def _groups(limits: ParserLimits, contents: Mapping[int, Content]) -> Iterator[_
         elif task.readers:
             group.append(task)
             size += content.size_bytes
-        if len(group) == TOGETHER or size >= TOGETHER_BYTES:
+        if len(group) == FILES_TOGETHER or size >= BYTES_TOGETHER:
             yield tuple(group)
             group, size = [], 0
     if group:
@@ -60,7 +60,7 @@ def _groups(limits: ParserLimits, contents: Mapping[int, Content]) -> Iterator[_
 
 
 def _is_quick(task: ExaminationTask, size_bytes: int) -> bool:
-    return size_bytes <= (SMALL_PICTURE_BYTES if "pixels" in task.readers else TOGETHER_BYTES)
+    return size_bytes <= (SMALL_PICTURE_BYTES if "pixels" in task.readers else BYTES_TOGETHER)
 
 
 def _split(group: _Group) -> list[_Group]:

@@ -143,8 +143,8 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
 
 _ELSEWHERE = tuple(signature for signature in SIGNATURES if signature[0] > 0)
 _BY_FIRST_BYTE = {
-    first: tuple(signature for signature in SIGNATURES if signature[0] > 0 or signature[1][0] == first)
-    for first in {magic[0] for offset, magic, _ in SIGNATURES if offset == 0}
+    first: tuple(signature for signature in SIGNATURES if signature[0] > 0 or signature[1][:1] == first)
+    for first in {magic[:1] for offset, magic, _ in SIGNATURES if offset == 0}
 }
 _TEXT_FORMATS = (b"{\\rtf", b"%!PS", b"#?RGBE")
 
@@ -172,7 +172,7 @@ PATTERNS: tuple[tuple[re.Pattern[bytes], str], ...] = (
 
 def by_signature(head: bytes) -> str | None:
     """Return the type whose pattern the head of the file shows, if one does."""
-    for offset, magic, mime_type in _BY_FIRST_BYTE.get(head[0], _ELSEWHERE):
+    for offset, magic, mime_type in _BY_FIRST_BYTE.get(head[:1], _ELSEWHERE):
         if head.startswith(magic, offset) and (magic in _TEXT_FORMATS or not is_word_of_text(magic, head)):
             return mime_type
     if head.find(b"%PDF-", 0, _PDF_STARTS_BEFORE) >= 0:
