@@ -134,7 +134,8 @@ def _end_waiting[R](end: asyncio.Future[R], result: R) -> None:
 
 
 def _outcomes[R](futures: Iterable[Future[R]]) -> list[R | TaskFailed]:
-    return [_outcome(future) for future in futures]
+    outcomes = map(_outcome, futures)  # by itself, or mypy takes the result's type for R
+    return list(outcomes)
 
 
 def _outcome[R](future: Future[R]) -> R | TaskFailed:
