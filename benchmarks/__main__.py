@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import ingestion
+from benchmarks.measuring import clear
 
 
 def main() -> None:
@@ -37,13 +38,20 @@ def main() -> None:
     )
     print("| case | what | seconds (median) | files/s | ratio | processor seconds | ratio | to | does |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for case in arguments.case or ingestion.names():
-        for row in ingestion.run(case, sizes, home):
-            print(
-                f"| {row.case} | {row.contender} | {row.seconds:.2f} | {row.per_second:,.1f} | {row.ratio:.2f} "
-                f"| {row.processor_seconds:.2f} | {row.processor_ratio:.2f} | {row.beside} | {row.note} |"
-            )
-            sys.stdout.flush()
+    try:
+        for case in arguments.case or ingestion.names():
+            for row in ingestion.run(case, sizes, home):
+                _show(row)
+    finally:
+        clear(home)
+
+
+def _show(row: ingestion.Row) -> None:
+    print(
+        f"| {row.case} | {row.contender} | {row.seconds:.2f} | {row.per_second:,.1f} | {row.ratio:.2f} "
+        f"| {row.processor_seconds:.2f} | {row.processor_ratio:.2f} | {row.beside} | {row.note} |"
+    )
+    sys.stdout.flush()
 
 
 def _profile(folder: Path, home: Path) -> None:

@@ -56,36 +56,26 @@ def copy_and_hash(source: str, target: str) -> None:
 
 
 def add_without_syncing(root: str, home: str) -> None:
-    """Take a folder in as the program does, but let nothing wait for the disk."""
+    """Take a folder in as the program does, into a database that is set up, but let nothing wait for the disk."""
     from concurrent.futures import Executor
 
+    from benchmarks.careless import Careless
     from dam.core.config import WorldConfig
-    from dam.core.file_operations import FileOperationsResource
     from dam.core.world import World
     from dam.core.world_registrar import register_core_systems
     from dam.services import ingestion
+    from dam.services.executors import PRELOADED
     from dam.services.file_storage import FileStorage, LocalFileStorage
+    from dam.services.intake_pool import IntakeProcesses
     from dam.services.isolation import IsolatedExecutor
 
-    class Careless(FileOperationsResource):
-        """Syncs nothing."""
-
-        def sync_file(self, fd: int) -> None:
-            """Trust in luck."""
-
-        def sync_path(self, path: str) -> None:
-            """Trust in luck."""
-
-        def sync_folder(self, path: str) -> None:
-            """Trust in luck."""
-
     world = World(WorldConfig(database_url=f"sqlite:///{home}/dam.db", storage_path=Path(home) / "storage"))
-    world.database.upgrade()
     storage = LocalFileStorage(world.config.storage_path, Careless())
     storage.open_for_use(expect_objects=False)
-    executor = IsolatedExecutor(jobs=2, preload=("dam.services.examination", "dam.services.readers.image_reader"))
+    executor = IsolatedExecutor(jobs=2, preload=PRELOADED)
     world.resources.bind(FileStorage).to(storage)  # type: ignore[type-abstract]  # an interface is a key too
     world.resources.bind(Executor).to(executor)
+    world.resources.add(IntakeProcesses(2))
     register_core_systems(world)
     with world:
         ingestion.ingest(world, [root], ingestion.Options(recursive=True))

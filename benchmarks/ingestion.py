@@ -69,7 +69,8 @@ def names() -> tuple[str, ...]:
 def added(root: Path, *options: str) -> Contender:
     """Return our own program taking a folder in."""
     does = "copy, SHA-256, MD5, rows, facts, perceptual hashes; durable at the end"
-    return Contender("dam-cli add-asset", [PROGRAM, "add-asset", "-r", *options, str(root)], does, env=ENVIRONMENT)
+    command = [PROGRAM, "add-asset", "-r", *options, str(root)]
+    return Contender("dam-cli add-asset", command, does, _with_database, ENVIRONMENT)
 
 
 def _photos(sizes: Sizes, home: Path) -> list[Row]:
@@ -97,7 +98,11 @@ def _pictures_of(case: str, root: Path, count: int, sizes: Sizes, home: Path) ->
 def _small(sizes: Sizes, home: Path) -> list[Row]:
     root = corpus.small_files(home / f"small-{sizes.small}", sizes.small)
     careless = Contender(
-        "the same, nothing synced", [*FLOORS, "careless", str(root), "{home}"], "what durability costs", env=_here()
+        "the same, nothing synced",
+        [*FLOORS, "careless", str(root), "{home}"],
+        "what durability costs",
+        _with_database,
+        _here(),
     )
     contenders = [added(root, "-j", "2"), careless, *_peers(root)]
     return _rows(
@@ -217,13 +222,22 @@ def _dvc(root: Path, folder: Path) -> None:
     subprocess.run(["dvc", "init", "--no-scm", "-q"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
 
+def _with_database(folder: Path) -> None:
+    """Set up an empty database, as the peers are set up."""
+    subprocess.run([PROGRAM, "setup-db"], env=_environment(folder), check=True, stdout=subprocess.DEVNULL)
+
+
+def _environment(home: Path) -> dict[str, str]:
+    return {name: value.replace("{home}", str(home)) for name, value in ENVIRONMENT.items()}
+
+
 def _library(root: Path, library: Path) -> Path:
     """Make a library of a folder once, and keep it."""
     if not (library / "done").exists():
         shutil.rmtree(library, ignore_errors=True)
         library.mkdir(parents=True)
-        env = {name: value.replace("{home}", str(library)) for name, value in ENVIRONMENT.items()}
-        subprocess.run([PROGRAM, "add-asset", "-r", str(root)], env=env, check=True, stdout=subprocess.DEVNULL)
+        command = [PROGRAM, "add-asset", "-r", str(root)]
+        subprocess.run(command, env=_environment(library), check=True, stdout=subprocess.DEVNULL)
         (library / "done").touch()
     return library
 

@@ -22,7 +22,7 @@ class Call(NamedTuple):
 
 def calls(forks: ForkServer, code: str, *arguments: str | Path, only: str) -> list[Call]:
     """Run a Python program and return those of its system calls that succeeded, in the order in which they ended."""
-    options = ["-y", "-s", "5000", "-e", f"trace={only}"]
+    options = ["-y", "-s", "500000", "-e", f"trace={only}"]
     trace, _ = _traced(forks, code, arguments, options)
     begun: dict[str, str] = {}
     return [call for line in trace.splitlines() if (call := _read(line, begun))]

@@ -15,6 +15,7 @@ from dam.core.world_registrar import register_core_systems
 from dam.models.file_location_component import LOCAL_CAS
 from dam.services import asset_service, executors
 from dam.services.file_storage import FileStorage, LocalFileStorage
+from dam.services.intake_pool import IntakeProcesses
 
 
 @contextmanager
@@ -34,6 +35,7 @@ def open_world(
         program.check_schema(world.database)
         _add_storage(world, storing=storing)
         world.resources.bind(Executor).to(executor)
+        world.resources.add(IntakeProcesses(jobs or program.usable_cores()))
         register_core_systems(world)
         yield world
 

@@ -292,3 +292,13 @@ def migrations_folder() -> Path:
     package = Path(dam.__file__).parent
     shipped = package / "migrations"
     return shipped if shipped.is_dir() else package.parent / "alembic"
+
+
+def note_write(session: Session) -> None:
+    """Remember of a session that its connection was written to directly, which it would not know."""
+    session.info[note_write] = True
+
+
+def was_written_directly(session: Session) -> bool:
+    """Say whether ``note_write`` was told of this session."""
+    return note_write in session.info

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Event[Answer]:
@@ -18,8 +19,7 @@ class ImportStatus(StrEnum):
     UNCHANGED = "unchanged"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportedFile:
+class ImportedFile(NamedTuple):
     """A file whose bytes are safe and known; the rows about it are still to be written.
 
     ``key`` is where the bytes lie (a SHA-256 in hex, or a path); ``seen_stat`` is as in OriginalSourceInfoComponent;

@@ -13,6 +13,7 @@ from functools import cached_property
 from dam.core.exceptions import NotARegularFile
 
 _PATH_MAX = 4096  # linux/limits.h, with the closing zero byte; a system with a smaller one says ENAMETOOLONG
+_MOST_BYTES_A_CHARACTER = 4
 _READ_SAFELY = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _NO_ACCESS_TIME = getattr(os, "O_NOATIME", 0)
 _FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
@@ -29,21 +30,20 @@ class FileOperationsResource:
     Errors of the operating system pass as OSError unless named otherwise.
     """
 
+    def __reduce__(self) -> tuple[type["FileOperationsResource"], tuple[()]]:
+        """Travel to another process as a new one of the same kind: what was found in the C library stays here."""
+        return type(self), ()
+
     def open_regular(self, path: str) -> int:
         """Open a file with content for reading and return its descriptor; symbolic links are followed.
 
         Never waits for a FIFO's other end and never opens a device. The access time is left alone where the system
         lets us. A path longer than PATH_MAX is walked in pieces. Raises NotARegularFile.
         """
+        if len(path) * _MOST_BYTES_A_CHARACTER < _PATH_MAX:
+            return _opened_regular(path, None)
         with self._within_reach(path) as (folder, name):
-            _demand_regular(os.stat(name, dir_fd=folder))
-            fd = _open_quietly(name, _READ_SAFELY, folder)
-        try:
-            _demand_regular(os.fstat(fd))
-        except BaseException:
-            os.close(fd)
-            raise
-        return fd
+            return _opened_regular(name, folder)
 
     def open_folder(self, path: str) -> int:
         """Open a folder for listing and return its descriptor; as ``open_regular``."""
@@ -169,6 +169,17 @@ def kind_of(mode: int) -> str:
 def _demand_regular(found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise NotARegularFile(kind_of(found.st_mode))
+
+
+def _opened_regular(name: str, folder: int | None) -> int:
+    _demand_regular(os.stat(name, dir_fd=folder))
+    fd = _open_quietly(name, _READ_SAFELY, folder)
+    try:
+        _demand_regular(os.fstat(fd))
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
 
 
 def _open_quietly(name: str, flags: int, folder: int | None) -> int:

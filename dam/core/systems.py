@@ -16,7 +16,7 @@ from dam.core import claims, failures
 from dam.core.components_markers import MarkerComponent
 from dam.core.config import WorldConfig
 from dam.core.conflicts import Patience
-from dam.core.database import Database, is_unavailable
+from dam.core.database import Database, is_unavailable, was_written_directly
 from dam.core.events import Event
 from dam.core.exceptions import (
     EventHandlingError,
@@ -266,7 +266,7 @@ class WorldScheduler:
         written = _writes_of(session)
 
         def pause() -> None:
-            if written or session.new or session.dirty or session.deleted:
+            if written or session.new or session.dirty or session.deleted or was_written_directly(session):
                 raise RuntimeError("a system must not write before it offloads work: its transaction ends there")
             if self._database.is_sqlite:
                 session.rollback()

@@ -145,6 +145,8 @@ def _mark_those_without_facts(session: Session, pairs: Sequence[tuple[int, Impor
 
 def _facts_said(session: Session, entities: set[int]) -> set[tuple[type[Component], int, bytes]]:
     said: set[tuple[type[Component], int, bytes]] = set()
+    if not entities:
+        return said
     for kind in (FileLocationComponent, OriginalSourceInfoComponent):
         rows = session.execute(select(kind.entity_id, kind.fact_digest).where(kind.entity_id.in_(entities)))
         said |= {(kind, row.entity_id, row.fact_digest) for row in rows}

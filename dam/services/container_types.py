@@ -94,6 +94,8 @@ _MOST_ZIP_MEMBERS = 500
 
 def by_structure(head: bytes, name: str) -> str | None:
     """Return the type of a container format; the name is asked only where the head can't tell."""
+    if not any(head.startswith(magics, offset) for offset, magics in _MAGICS_BY_OFFSET):
+        return None
     for magic, offset, tell in _CONTAINERS:
         if head.startswith(magic, offset) and not is_word_of_text(magic, head):
             return tell(head, suffix_of(name))
@@ -257,4 +259,8 @@ _CONTAINERS: tuple[tuple[bytes, int, Callable[[bytes, str], str | None]], ...] =
     (b"\x7fELF", 0, _elf),
     (b"MZ", 0, _dos),
     (b"\xca\xfe\xba\xbe", 0, _cafe_babe),
+)
+_MAGICS_BY_OFFSET = tuple(
+    (offset, tuple(magic for magic, at, _ in _CONTAINERS if at == offset))
+    for offset in dict.fromkeys(at for _, at, _ in _CONTAINERS)
 )

@@ -1,18 +1,21 @@
 """Entities and components: one at a time, and many at once without a loop over queries."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import batched
+from operator import itemgetter
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, Table, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, Table, delete, exists, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from dam.core.components_markers import MarkerComponent
 from dam.core.exceptions import EntityNotFound
 from dam.models import Entity
 from dam.models.base import Base, Component, RepeatableComponent, fact_digest
+from dam.models.types import UtcDateTime
+from dam.services.bulk_rows import write_rows
 
 BATCH = 1000
 
@@ -32,9 +35,12 @@ def create_entities(session: Session, count: int) -> list[int]:
     """Make entities and return their ids, ascending."""
     if count == 0:
         return []
-    now = datetime.now(UTC)
-    rows = [{"created_at": now, "updated_at": now}] * count
-    return sorted(session.scalars(insert(Entity).returning(Entity.id), rows))
+    now = literal(datetime.now(UTC), UtcDateTime)
+    # The database counts, so that no row travels there.
+    numbers = select(literal(1).label("number")).cte(recursive=True)
+    numbers = numbers.union_all(select(numbers.c.number + 1).where(numbers.c.number < count))
+    made = insert(_table(Entity)).from_select(["created_at", "updated_at"], select(now, now).select_from(numbers))
+    return sorted(session.scalars(made.returning(Entity.id)))
 
 
 def get_entity(session: Session, entity_id: int) -> Entity | None:
@@ -76,12 +82,11 @@ def add_component(session: Session, component: Component) -> None:
 
 
 def add_components(session: Session, kind: type[Component], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add many components of one kind, each given as its fields with ``entity_id``.
+    """Add many components of one kind, each given as its fields with ``entity_id``, the same fields in all.
 
     The database raises IntegrityError as in ``add_component``, and for an unknown entity too.
     """
-    if rows:
-        session.execute(insert(_table(kind)), rows)
+    write_rows(session, ("add", kind), lambda: insert(_table(kind)), _with_fact_digest(kind, rows))
 
 
 def merge_components(
@@ -90,27 +95,20 @@ def merge_components(
     """Add many components of one kind; where a row of the same fact stands, only its ``replacing`` fields change.
 
     They are written in the order of their facts, so that of two who write the same one waits for the other, and not
-    both for each other.
+    both for each other. All rows have the same fields.
     """
-    if not rows:
-        return
-    statement = _upsert(session, kind)
-    key = ["entity_id", "fact_digest"] if issubclass(kind, RepeatableComponent) else ["entity_id"]
-    fields = {name: statement.excluded[name] for name in replacing}
-    if fields:
-        statement = statement.on_conflict_do_update(index_elements=key, set_=fields)
-    else:
-        statement = statement.on_conflict_do_nothing(index_elements=key)
-    session.execute(statement, sorted(rows, key=_fact_order(kind)))
+    fields = tuple(sorted(replacing))
+    ordered = sorted(_with_fact_digest(kind, rows), key=itemgetter(*_key_of_fact(kind)))
+    write_rows(session, ("merge", kind, fields), lambda: _merging(session, kind, fields), ordered)
 
 
 def add_components_unless_refused(session: Session, kind: type[Component], rows: Sequence[Mapping[str, Any]]) -> None:
     """Add many components of one kind, but those that any constraint of uniqueness refuses.
 
-    Waits for another process that is about to add the same.
+    Waits for another process that is about to add the same. All rows have the same fields.
     """
-    if rows:
-        session.execute(_upsert(session, kind).on_conflict_do_nothing(), rows)
+    adding = _with_fact_digest(kind, rows)
+    write_rows(session, ("add new", kind), lambda: _upsert(session, kind).on_conflict_do_nothing(), adding)
 
 
 def get_component[C: Component](session: Session, entity_id: int, kind: type[C]) -> C | None:
@@ -181,11 +179,7 @@ def mark(session: Session, entity_ids: Iterable[int], marker: type[MarkerCompone
     On PostgreSQL it waits for a worker that holds one of the marks, so mark before touching the entities otherwise.
     """
     rows = [{"entity_id": entity_id, "version": 0} for entity_id in sorted(set(entity_ids))]
-    if rows:
-        statement = _upsert(session, marker).on_conflict_do_update(
-            index_elements=["entity_id"], set_={"version": marker.version + 1}
-        )
-        session.execute(statement, rows)
+    write_rows(session, ("mark", marker), lambda: _marking(session, marker), rows)
 
 
 def unmark(session: Session, entity_ids: Iterable[int], marker: type[MarkerComponent]) -> None:
@@ -215,9 +209,24 @@ def _page(session: Session, conditions: Sequence[ColumnElement[bool]], *, after:
     return list(session.scalars(statement))
 
 
-def _table(kind: type[Component]) -> Table:
+def _table(kind: type[Base]) -> Table:
     """Return the table, to insert into: what the ORM does for each row of a class takes longer than the database."""
     return cast("Table", kind.__table__)
+
+
+def _merging(session: Session, kind: type[Component], replacing: Sequence[str]) -> Any:
+    statement, key = _upsert(session, kind), _key_of_fact(kind)
+    if not replacing:
+        return statement.on_conflict_do_nothing(index_elements=key)
+    return statement.on_conflict_do_update(
+        index_elements=key, set_={name: statement.excluded[name] for name in replacing}
+    )
+
+
+def _marking(session: Session, marker: type[MarkerComponent]) -> Any:
+    return _upsert(session, marker).on_conflict_do_update(
+        index_elements=["entity_id"], set_={"version": marker.version + 1}
+    )
 
 
 def _upsert(session: Session, kind: type[Component]) -> Any:
@@ -231,9 +240,14 @@ def _upsert(session: Session, kind: type[Component]) -> Any:
     return insert_into_postgresql(_table(kind))
 
 
-def _fact_order(kind: type[Component]) -> Callable[[Mapping[str, Any]], tuple[int, bytes]]:
-    columns = kind.same_fact if issubclass(kind, RepeatableComponent) else ()
-    return lambda row: (row["entity_id"], fact_digest(*(row[column] for column in columns)) if columns else b"")
+def _key_of_fact(kind: type[Component]) -> Sequence[str]:
+    return ("entity_id", "fact_digest") if issubclass(kind, RepeatableComponent) else ("entity_id",)
+
+
+def _with_fact_digest(kind: type[Component], rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    if not issubclass(kind, RepeatableComponent):
+        return rows
+    return [{**row, "fact_digest": fact_digest(*(row[column] for column in kind.same_fact))} for row in rows]
 
 
 def _run(session: Session, statement: Any) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from concurrent.futures import Executor
 from types import TracebackType
 from typing import Self
@@ -10,9 +11,14 @@ from dam.core.stages import SystemStage
 from dam.core.world import World
 from dam.services import examination_task
 
+_SHORT_SECONDS = 0.1
+_PAUSE_SECONDS = 0.3
+
 
 class ExtractionLane:
     """A thread that runs METADATA_EXTRACTION whenever it is woken, and once more at the end.
+
+    A run costs as much as several quick files, so after a short one it waits for more of them to come.
 
     Leaving the context waits for that last run and raises what went wrong in any; leaving it by an exception gives the
     work up, and the marks stay for the next run.
@@ -21,7 +27,7 @@ class ExtractionLane:
     def __init__(self, world: World) -> None:
         self._world = world
         self._woken = threading.Event()
-        self._closing = False
+        self._closing = threading.Event()
         self._given_up = False
         self._prepared = False
         self._error: BaseException | None = None
@@ -58,13 +64,14 @@ class ExtractionLane:
             raise self._error
 
     def _finish(self) -> None:
-        self._closing = True
+        self._closing.set()
         self._woken.set()
         while self._thread.is_alive():
             self._thread.join(timeout=1)
 
     def _give_up(self) -> None:
-        self._closing = self._given_up = True
+        self._given_up = True
+        self._closing.set()
         self._woken.set()
         if self._world.resources.has(Executor):
             self._world.resources.get(Executor).shutdown(wait=False, cancel_futures=True)
@@ -73,11 +80,14 @@ class ExtractionLane:
     def _run(self) -> None:
         try:
             with asyncio.Runner() as runner:
-                while not self._closing:
+                while not self._closing.is_set():
                     self._woken.wait()
                     self._woken.clear()
                     if self._given_up:
                         return
+                    began = time.monotonic()
                     runner.run(self._world.execute_stage(SystemStage.METADATA_EXTRACTION))
+                    if time.monotonic() - began < _SHORT_SECONDS:
+                        self._closing.wait(_PAUSE_SECONDS)
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for this one
             self._error = error

@@ -19,6 +19,7 @@ from dam.core.exceptions import (
 )
 from dam.core.file_operations import FileOperationsResource
 from dam.services.content_id import ContentId
+from dam.services.deposit import Deposit, LocalDeposit
 from dam.services.publication import DAMAGED_FOLDER, Outcome, Publication, Published, drop, object_path
 from dam.services.source_reading import never, sha256_of
 from dam.services.staging import OBJECT_TIME_NS, StagedFile, StagingFolder
@@ -48,8 +49,8 @@ class ObjectState(Enum):
     DAMAGED = "damaged"
 
 
-class FileStorage(Protocol):
-    """Objects by their content. Adding never overwrites or deletes a sound one."""
+class FileStorage(Deposit, Protocol):
+    """Objects by their content."""
 
     def open_for_use(self, *, expect_objects: bool) -> None:
         """Make ready for adding; ``expect_objects`` says that the database knows some. Raises StorageMissing."""
@@ -57,18 +58,11 @@ class FileStorage(Protocol):
     def close(self) -> None:
         """Drop what was staged and not published."""
 
-    def stage(self, source: int | str | Path, is_stopped: Callable[[], bool] = never) -> StagedFile:
-        """Read a source, by path or descriptor, to where it can be published from.
+    def deposit_elsewhere(self) -> Deposit | None:
+        """Return what adds objects from another process on this machine, for as long as this storage is open.
 
-        May be called by several threads. Raises NotARegularFile, SourceUnreadable, SourceChanged, ObjectNotStored, and
-        ReadingStopped soon after ``is_stopped`` says so.
+        It can be pickled. None when only this process can add.
         """
-
-    def publish(self, batch: Sequence[StagedFile]) -> list[Published | ObjectNotStored]:
-        """Make staged files objects, durable on return; what fails stands in its place and leaves the others."""
-
-    def discard(self, staged: StagedFile) -> None:
-        """Drop a staged file that is not wanted. One that is gone is no matter."""
 
     def contains(self, content_id: ContentId, size: int) -> bool:
         """Say whether there is an object of this name and length in bytes, as far as that shows without reading it."""
@@ -151,6 +145,13 @@ class LocalFileStorage:
         """Drop a staged file that is not wanted. One that is gone is no matter."""
         self._staging.unsynced.discard(staged.temporary)
         drop(staged.temporary)
+
+    def deposit_elsewhere(self) -> Deposit | None:
+        """Return what adds objects by way of this process's staging folder; None when that can't be made."""
+        try:
+            return LocalDeposit(self._root, self._staging.stager().folder, self._files)
+        except ObjectNotStored:
+            return None
 
     def contains(self, content_id: ContentId, size: int) -> bool:
         """Say whether there is an object of this name and length, and nobody wrote to it since. Does not read it."""

@@ -61,6 +61,9 @@ class MemoryStorage:
         """Drop a staged file that is not wanted. One that is gone is no matter."""
         self._staged.pop(staged.temporary, None)
 
+    def deposit_elsewhere(self) -> None:
+        """Return nothing: no other process reaches this memory."""
+
     def contains(self, content_id: ContentId, size: int) -> bool:
         """Say whether there is an object of this name and length in bytes."""
         return content_id in self._objects and len(self._objects[content_id]) == size

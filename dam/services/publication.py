@@ -50,7 +50,9 @@ class Publication:
         """Publish a batch; see ``FileStorage.publish``."""
         lost = self._synced([staged.temporary for staged in batch if not staged.synced])
         placed = [lost.get(staged.temporary) or self._placed(staged) for staged in batch]
-        folders = {folder: None for each in placed if isinstance(each, Published) for folder in self._folders_of(each)}
+        folders = dict.fromkeys(
+            folder for each in placed if isinstance(each, Published) for folder in self._folders_of(each.content_id)
+        )
         unsafe = _failures(self._files.sync_folder, list(folders))
         return [self._settled(staged, each, unsafe) for staged, each in zip(batch, placed, strict=True)]
 
@@ -72,18 +74,12 @@ class Publication:
     def _place(self, temporary: str, content_id: ContentId) -> Outcome:
         final = object_path(self._root, content_id)
         if not self._durable_folders[_number(content_id)]:
-            self._make_folders(final)
+            _make_folders(final)
         try:
             self._files.rename_new(temporary, final)
         except FileExistsError:
             return self._beside(temporary, final)
         return Outcome.STORED
-
-    def _make_folders(self, final: str) -> None:
-        """Make the two folders of an object but not the storage's, so that one that went away is not made anew."""
-        lower = os.path.dirname(final)
-        make_folder_entry(os.path.dirname(lower))
-        make_folder_entry(lower)
 
     def _beside(self, temporary: str, final: str) -> Outcome:
         """Keep the object that is there when it has the bytes that were just read, or else put it aside."""
@@ -124,16 +120,15 @@ class Publication:
             self._files.rename_new(final, aside)
         self._files.sync_folder(folder)
 
-    def _folders_of(self, published: Published) -> Iterable[str]:
-        """Give the folders that must be synced before an object is durable: its own, and those above that are new.
+    def _folders_of(self, content_id: ContentId) -> Sequence[str]:
+        """Return the folders that must be synced before an object is durable: its own, and those above that are new.
 
         Also when the object was there before: whoever put it there may not have come that far.
         """
-        lower = os.path.dirname(object_path(self._root, published.content_id))
-        yield lower
-        if not self._durable_folders[_number(published.content_id)]:
-            yield os.path.dirname(lower)
-            yield self._root
+        name = content_id.sha256[:2].hex()
+        upper = f"{self._root}/{name[:2]}"
+        lower = f"{upper}/{name[2:]}"
+        return (lower,) if self._durable_folders[_number(content_id)] else (lower, upper, self._root)
 
     def _settled(
         self, staged: StagedFile, placed: Published | OSError, unsafe: dict[str, OSError]
@@ -141,7 +136,7 @@ class Publication:
         if isinstance(placed, OSError):
             drop(staged.temporary)
             return ObjectNotStored(placed)
-        for folder in self._folders_of(placed):
+        for folder in self._folders_of(placed.content_id) if unsafe else ():
             if folder in unsafe:
                 return ObjectNotStored(unsafe[folder])
         self._durable_folders[_number(placed.content_id)] = 1
@@ -152,6 +147,16 @@ def object_path(root: str, content_id: ContentId) -> str:
     """Return where a storage folder keeps an object."""
     name = str(content_id)
     return f"{root}/{name[:2]}/{name[2:4]}/{name}"
+
+
+def _make_folders(final: str) -> None:
+    """Make the two folders of an object but not the storage's, so that one that went away is not made anew."""
+    lower = os.path.dirname(final)
+    try:
+        make_folder_entry(lower)
+    except FileNotFoundError:
+        make_folder_entry(os.path.dirname(lower))
+        make_folder_entry(lower)
 
 
 def drop(temporary: str) -> None:

@@ -168,6 +168,7 @@ PATTERNS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"\x0b\x77[\x00-\xff]{3}[\x00-\x57]"), "audio/ac3"),
     (re.compile(rb"\x0b\x77[\x00-\xff]{3}[\x58-\x87]"), "audio/eac3"),
 )
+_ANY_PATTERN = re.compile(b"|".join(b"(?:%b)" % pattern.pattern for pattern, _ in PATTERNS))
 
 
 def by_signature(head: bytes) -> str | None:
@@ -177,4 +178,6 @@ def by_signature(head: bytes) -> str | None:
             return mime_type
     if head.find(b"%PDF-", 0, _PDF_STARTS_BEFORE) >= 0:
         return "application/pdf"
-    return next((mime_type for pattern, mime_type in PATTERNS if pattern.match(head)), None)
+    if not _ANY_PATTERN.match(head):
+        return None
+    return next(mime_type for pattern, mime_type in PATTERNS if pattern.match(head))

@@ -6,8 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 from dam.core.exceptions import ObjectNotStored, ReadingStopped, SourceChanged, SourceUnreadable
 from dam.core.file_operations import FileOperationsResource
@@ -24,8 +23,7 @@ _CLOCK_TICK_NS = 20_000_000  # coarser than the kernel's clock for file times, w
 _TRIES = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Digest:
+class Digest(NamedTuple):
     """What one reading of a file found: its content's hashes, length in bytes and first 64 KiB.
 
     ``seen_stat`` is the file's ``stat_signature`` while it was read, None when that can't be trusted.
@@ -34,7 +32,7 @@ class Digest:
     sha256: bytes
     md5: bytes
     size: int
-    head: bytes = field(repr=False)
+    head: bytes
     seen_stat: str | None = None
 
 
@@ -95,7 +93,7 @@ class _Reading:
         digest, after = self._cloned(before) or self._copied(before)
         if _version(after) != _version(before) or digest.size != before.st_size:
             return None
-        return replace(digest, seen_stat=stat_signature(before)) if is_trustworthy(before, read_at_ns) else digest
+        return digest._replace(seen_stat=stat_signature(before)) if is_trustworthy(before, read_at_ns) else digest
 
     def start_again(self) -> None:
         """Forget the copy so far."""

@@ -9,10 +9,13 @@ import resource
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from secrets import token_hex
 from threading import Lock
+from types import TracebackType
+from typing import NamedTuple
 
 from dam.core.exceptions import ObjectNotStored, SourceUnreadable
 from dam.core.file_operations import FileOperationsResource, make_folder_entry
@@ -24,13 +27,17 @@ _HELD_OPEN = 2048  # more than are staged at once
 OBJECT_TIME_NS = 10**18  # every object's modification time (in September 2001), by which a later write to it shows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StagedFile:
+class StagedFile(NamedTuple):
     """A content that was read, and the temporary file that holds it; ``synced`` when that is on the disk already."""
 
     digest: Digest
     temporary: str
     synced: bool = False
+
+    def without_head(self) -> "StagedFile":
+        """Return it without the first bytes, of which many would take much memory."""
+        sha256, md5, size, _, seen_stat = self.digest
+        return StagedFile(Digest(sha256, md5, size, b"", seen_stat), self.temporary, self.synced)
 
 
 class UnsyncedFiles:
@@ -81,6 +88,8 @@ class Stager:
     folder: str
     files: FileOperationsResource
     unsynced: UnsyncedFiles
+    _mark: str = field(default_factory=token_hex)
+    _numbers: Iterator[int] = field(default_factory=count)
 
     def stage(self, source: int | str | Path, is_stopped: Callable[[], bool] = never) -> StagedFile:
         """Read a source, by path or by descriptor, into a temporary file that is read-only from the start.
@@ -109,7 +118,7 @@ class Stager:
     def _filled(self, source: int, temporary: str, copy: int, is_stopped: Callable[[], bool]) -> StagedFile:
         try:
             digest = digest_file(source, copy_to=copy, files=self.files, is_stopped=is_stopped)
-            with _storing():
+            with _Storing():
                 os.utime(copy, ns=(OBJECT_TIME_NS, OBJECT_TIME_NS))
         except BaseException:
             with suppress(OSError):
@@ -117,13 +126,13 @@ class Stager:
             raise
         synced = digest.size >= _SYNC_AT_ONCE_BYTES or not self.unsynced.add(temporary, copy)
         if synced:
-            with _storing():
+            with _Storing():
                 self.files.sync_and_close(copy)
         return StagedFile(digest=digest, temporary=temporary, synced=synced)
 
     def _new_file(self) -> tuple[str, int]:
-        path = f"{self.folder}/{token_hex(8)}"
-        with _storing():
+        path = f"{self.folder}/{self._mark}-{next(self._numbers)}"
+        with _Storing():
             return path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
 
 
@@ -145,7 +154,7 @@ class StagingFolder:
         """Return what stages files here. Raises ObjectNotStored when the folder can't be made."""
         with self._making:
             if self._stager is None:
-                with _storing():
+                with _Storing():
                     self._stager = Stager(self._make(), self._files, self.unsynced)
             return self._stager
 
@@ -218,12 +227,17 @@ def _spare_descriptors() -> int:
     return _HELD_OPEN if may_have == resource.RLIM_INFINITY else min(_HELD_OPEN, may_have // 4)
 
 
-@contextmanager
-def _storing() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ObjectNotStored(error) from error
+class _Storing:
+    """Turns what the system says while a copy is written into ObjectNotStored."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, OSError):
+            raise ObjectNotStored(error) from error
 
 
 def _is_abandoned(path: str) -> bool:

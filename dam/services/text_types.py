@@ -13,6 +13,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_MARKED = frozenset(mark[:1] for mark, _ in _BYTE_ORDER_MARKS)
 _BEGINNINGS = (
     ("BEGIN:VCARD", "text/vcard"),
     ("BEGIN:VCALENDAR", "text/calendar"),
@@ -24,6 +25,7 @@ _BEGINNINGS = (
     ("-----BEGIN PGP", "application/pgp-encrypted"),
     ("-----BEGIN CERTIFICATE", "application/x-x509-ca-cert"),
 )
+_ANY_BEGINNING = tuple(beginning for beginning, _ in _BEGINNINGS)
 _INTERPRETERS = (
     ("python", "text/x-python"),
     ("perl", "text/x-perl"),
@@ -148,7 +150,7 @@ def decode(head: bytes, *, whole: bool) -> str | None:
     UTF-8 (with hardly a control character), UTF-16 and UTF-32 with a mark, or an old 8-bit encoding (read as Latin-1)
     without any control character.
     """
-    for mark, encoding in _BYTE_ORDER_MARKS:
+    for mark, encoding in _BYTE_ORDER_MARKS if head[:1] in _MARKED else ():
         if head.startswith(mark):
             text = codecs.getincrementaldecoder(encoding)("replace").decode(head[len(mark) :])
             return None if "\ufffd" in text or "\x00" in text else text
@@ -156,7 +158,7 @@ def decode(head: bytes, *, whole: bool) -> str | None:
     if b"\x00" in head or controls * _BYTES_FOR_A_CONTROL > len(head):
         return None
     try:
-        return codecs.getincrementaldecoder("utf-8")().decode(head, final=whole)
+        return head.decode() if whole else codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         return None if controls else _eight_bit_text(head)
 
@@ -172,9 +174,8 @@ def _by_words(text: str, suffix: str) -> str | None:
     if start.startswith("#!"):
         line = start.splitlines()[0]
         return next((mime_type for word, mime_type in _INTERPRETERS if word in line), "text/x-shellscript")
-    for beginning, mime_type in _BEGINNINGS:
-        if start.startswith(beginning):
-            return mime_type
+    if start.startswith(_ANY_BEGINNING):
+        return next(mime_type for beginning, mime_type in _BEGINNINGS if start.startswith(beginning))
     if start.startswith("<"):
         return _markup(text, suffix)
     return "application/json" if _looks_like_json(text) and suffix not in _SUFFIXES else None

@@ -11,12 +11,12 @@ from tests.cli_process import PATIENCE_SECONDS, DamProgram
 from tests.durability import processes, trees
 
 KILLS = 15  # for each kind of database
-SECONDS_FOR_A_FILE = 0.005  # somewhat more than it takes
+SECONDS_FOR_A_FILE = 0.005  # somewhat more than it takes, of a few
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    return trees.small_files(tmp_path / "tree", 240, pictures=4)
+    return trees.small_files(tmp_path / "tree", 600, pictures=4)
 
 
 def interrupt(dam: DamProgram, tree: Path, how: signal.Signals, *, after: float) -> processes.Ended:
@@ -67,6 +67,10 @@ def kill_again_and_again(dam: DamProgram, tree: Path, *, kills: int, files: int)
 
 def test_killed_at_any_moment_nothing_is_lost_and_the_next_run_completes(dam: DamProgram, tmp_path: Path) -> None:
     kill_again_and_again(dam, tmp_path / "tree", kills=KILLS, files=30)
+
+
+def test_killed_while_other_processes_take_files_in_nothing_is_lost(dam: DamProgram, tmp_path: Path) -> None:
+    kill_again_and_again(dam, tmp_path / "tree", kills=4, files=500)
 
 
 @pytest.mark.slow

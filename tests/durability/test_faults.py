@@ -59,7 +59,7 @@ def assert_some_failed(ended: Ended, reason: str) -> dict[str, int]:
     [
         (Fault("fsync", "error=EIO:when=2"), "Input/output error"),
         (Fault("renameat2", "error=EIO:when=4"), "Input/output error"),
-        (Fault("renameat2", "error=ENOSPC:when=12"), "No space left on device"),
+        (Fault("renameat2", "error=ENOSPC:when=6"), "No space left on device"),
     ],
 )
 def test_what_the_disk_refuses_is_that_files_failure(in_use: DamProgram, tree: Path, fault: Fault, reason: str) -> None:

@@ -1,6 +1,9 @@
 """The order in which things reach the disk, as the system calls tell it."""
 
+import re
+from collections import defaultdict
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import pytest
@@ -14,40 +17,74 @@ from tests.tracing import Call
 ADD = "import sys; from dam.cli import main; assert main(['add-asset', '-r', '--defer', sys.argv[1]]) == 0"
 
 
+HERE, ELSEWHERE = 6, 400  # so many files are stored by the program itself, and by processes that it starts
+_MAY_BE_CONTENTS = re.compile("[0-9a-f]{64,}")
+
+
+@pytest.fixture(params=[HERE, ELSEWHERE])
+def files(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
 @pytest.fixture
-def calls(dam: DamProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forks: ForkServer) -> list[Call]:
+def calls(
+    files: int, dam: DamProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forks: ForkServer
+) -> list[Call]:
     """Return the calls of a run that adds files to a storage that is in use."""
     (tmp_path / "first").write_text("first")
     assert processes.run_here(dam, "add-asset", "--defer", tmp_path / "first").status == 0
     monkeypatch.setenv("DATABASE_URL", dam.url)
     monkeypatch.setenv("DAM_STORAGE_PATH", str(dam.storage))
-    tree = trees.small_files(tmp_path / "tree", 6)
+    tree = trees.small_files(tmp_path / "tree", files)
     return tracing.calls(
         forks, ADD, tree, only="write,pwrite64,sendto,fsync,fdatasync,mkdir,rename,renameat2,fchmod,openat"
     )
 
 
-def test_bytes_then_name_then_folder_then_rows(calls: list[Call], dam: DamProgram) -> None:
+def test_bytes_then_name_then_folder_then_rows(files: int, calls: list[Call], dam: DamProgram) -> None:
+    when = When(calls)
     renames = [call for call in calls if call.name == "renameat2" and call.paths[-1].startswith(str(dam.storage))]
-    told = first_told(calls, dam)
-    assert len(renames) == 6
+    assert len(renames) == files
+    told = first_told(calls, dam, {Path(rename.paths[-1]).name for rename in renames})
     for rename in renames:
         temporary, final = rename.paths[-2:]
-        written = last(calls, "write", temporary)
-        synced = first(calls, "fsync", temporary)
-        renamed = calls.index(rename)
-        in_folders = [first(calls, "fsync", folder, after=renamed) for folder in above(final, dam.storage)]
+        written = when.all("write", temporary)[-1]
+        synced = when.all("fsync", temporary)[0]
+        [renamed] = when.all("renameat2", final)
+        in_folders = [when.first("fsync", folder, after=renamed) for folder in above(final, dam.storage)]
         assert written < synced < renamed < min(in_folders)
-        assert max(in_folders) < told
+        assert max(in_folders) < told[Path(final).name]
 
 
-def first_told(calls: Sequence[Call], dam: DamProgram) -> int:
-    """Return when the database heard of the first row."""
-    if not dam.url.startswith("sqlite"):
-        return next(n for n, call in enumerate(calls) if call.name == "sendto" and "INSERT INTO" in "".join(call.paths))
-    log = f"{dam.url.removeprefix('sqlite:///')}-wal"
-    told = first(calls, "pwrite64", log)
-    assert first(calls, "fdatasync", log, after=told)
+class When:
+    """When calls were made: their places in the order of all, by name and path."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self._places: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for place, call in enumerate(calls):
+            for path in set(call.paths):
+                self._places[call.name, path].append(place)
+
+    def all(self, name: str, path: str) -> list[int]:
+        return self._places[name, path]
+
+    def first(self, name: str, path: str, *, after: int) -> int:
+        return next(place for place in self._places[name, path] if place > after)
+
+
+def first_told(calls: Sequence[Call], dam: DamProgram, contents: AbstractSet[str]) -> dict[str, int]:
+    """Return, for each content, when the database first heard of it."""
+    if dam.url.startswith("sqlite"):
+        log = f"{dam.url.removeprefix('sqlite:///')}-wal"
+        said = [(place, call) for place, call in enumerate(calls) if call.name == "pwrite64" and call.paths[0] == log]
+        assert When(calls).first("fdatasync", log, after=said[-1][0])
+    else:
+        said = [(place, call) for place, call in enumerate(calls) if call.name == "sendto"]
+    told: dict[str, int] = {}
+    for place, call in said:
+        for digits in _MAY_BE_CONTENTS.findall(" ".join(call.paths)):
+            for content in contents & {digits[start : start + 64] for start in range(len(digits) - 63)}:
+                told.setdefault(content, place)
     return told
 
 
@@ -55,11 +92,3 @@ def above(final: str, storage: Path) -> list[str]:
     """Return the folder of an object, and those whose names were new: that of its parent, and the storage's."""
     lower = Path(final).parent
     return [str(lower), str(lower.parent), str(storage)]
-
-
-def first(calls: Sequence[Call], name: str, path: str, *, after: int = -1) -> int:
-    return next(n for n, call in enumerate(calls) if n > after and call.name == name and path in call.paths)
-
-
-def last(calls: Sequence[Call], name: str, path: str) -> int:
-    return max(n for n, call in enumerate(calls) if call.name == name and path in call.paths)

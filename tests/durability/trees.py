@@ -10,7 +10,10 @@ from tests.media import picture, picture_bytes
 
 
 def small_files(folder: Path, count: int, *, seed: int = 0, pictures: int = 0) -> Path:
-    """Make files of a few kilobytes in folders of a hundred, the first of them pictures, each with its own bytes."""
+    """Make files of a few kilobytes in folders of a hundred, the first of them pictures, each with its own bytes.
+
+    Noise by itself may look like a sound or a picture.
+    """
     numbers = random.Random(seed)
     for number in range(count):
         below = folder / f"{number // 100:02}"
@@ -18,7 +21,7 @@ def small_files(folder: Path, count: int, *, seed: int = 0, pictures: int = 0) -
         if number < pictures:
             (below / f"{number:04}.png").write_bytes(picture_bytes("PNG", picture(32, 24, shift=number + 100 * seed)))
         else:
-            (below / f"{number:04}.bin").write_bytes(numbers.randbytes(numbers.randrange(1, 4000)))
+            (below / f"{number:04}.bin").write_bytes(b"noise" + numbers.randbytes(numbers.randrange(1, 4000)))
     return folder
 
 

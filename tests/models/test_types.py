@@ -106,7 +106,7 @@ def test_a_moment_without_time_zone_is_refused(session: Session) -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_number_that_is_none_is_refused(session: Session, value: float) -> None:
     entity = ecs_service.create_entity(session)
-    with pytest.raises(StatementError, match="not a number that can be kept"):
+    with pytest.raises(ValueError, match="not a number that can be kept"):
         ecs_service.merge_components(
             session, AudioPropertiesComponent, [{"entity_id": entity, "duration_seconds": value}]
         )
