@@ -31,6 +31,15 @@ class KnownSource(NamedTuple):
     size_bytes: int
 
 
+class _Told(NamedTuple):
+    """A file's asset, and what stands for the facts that it lies there and came from there; see ``fact_digest``."""
+
+    entity: int
+    file: ImportedFile
+    location: bytes
+    source: bytes
+
+
 def record_files(session: Session, files: Sequence[ImportedFile]) -> list[ImportResult]:
     """Write the rows about files whose bytes are safe; return what each came to, in their order.
 
@@ -40,12 +49,12 @@ def record_files(session: Session, files: Sequence[ImportedFile]) -> list[Import
     known = _entities_of(session, [file.sha256 for file in files])
     created = _create_missing(session, files, known)
     entity_of = {**known, **created}
-    pairs = [(entity_of[file.sha256], file) for file in files]
-    _mark_those_without_facts(session, pairs, set(created.values()))
+    told = [_told(entity_of[file.sha256], file) for file in files]
+    _mark_those_without_facts(session, told, set(created.values()))
     said_before = _facts_said(session, set(known.values()))
-    statuses = _statuses(pairs, set(created.values()), said_before)
-    _write_rows(session, pairs)
-    results = [ImportResult(entity_id=pair[0], status=status) for pair, status in zip(pairs, statuses, strict=True)]
+    statuses = _statuses(told, set(created.values()), said_before)
+    _write_rows(session, told)
+    results = [ImportResult(entity_id=one.entity, status=status) for one, status in zip(told, statuses, strict=True)]
     ecs_service.touch(session, {result.entity_id for result in results if result.status is ImportStatus.LINKED})
     return results
 
@@ -136,8 +145,13 @@ def _create_missing(session: Session, files: Sequence[ImportedFile], known: dict
     return {digest: entity for digest, entity in candidates.items() if actual[digest] == entity}
 
 
-def _mark_those_without_facts(session: Session, pairs: Sequence[tuple[int, ImportedFile]], created: set[int]) -> None:
-    wanting = {entity for entity, file in pairs if file.has_facts}
+def _told(entity: int, file: ImportedFile) -> _Told:
+    location = fact_digest(file.storage_type, file.key, file.filename)
+    return _Told(entity, file, location, fact_digest(file.path))
+
+
+def _mark_those_without_facts(session: Session, told: Sequence[_Told], created: set[int]) -> None:
+    wanting = {one.entity for one in told if one.file.has_facts}
     known = wanting - created
     lacking = fact_service.without_facts(session, known) if known else set()
     ecs_service.mark(session, (wanting & created) | lacking, NeedsMetadataExtractionComponent)
@@ -154,13 +168,13 @@ def _facts_said(session: Session, entities: set[int]) -> set[tuple[type[Componen
 
 
 def _statuses(
-    pairs: Sequence[tuple[int, ImportedFile]], created: set[int], said: set[tuple[type[Component], int, bytes]]
+    told: Sequence[_Told], created: set[int], said: set[tuple[type[Component], int, bytes]]
 ) -> list[ImportStatus]:
     statuses = []
-    for entity, file in pairs:
+    for entity, _, location, source in told:
         facts: set[tuple[type[Component], int, bytes]] = {
-            (FileLocationComponent, entity, fact_digest(file.storage_type, file.key, file.filename)),
-            (OriginalSourceInfoComponent, entity, fact_digest(file.path)),
+            (FileLocationComponent, entity, location),
+            (OriginalSourceInfoComponent, entity, source),
         }
         if entity in created:
             created.remove(entity)
@@ -171,18 +185,18 @@ def _statuses(
     return statuses
 
 
-def _write_rows(session: Session, pairs: Sequence[tuple[int, ImportedFile]]) -> None:
-    for kind, rows in _rows(pairs).items():
+def _write_rows(session: Session, told: Sequence[_Told]) -> None:
+    for kind, rows in _rows(told).items():
         replacing = ("source_type", "last_seen_at", "seen_stat") if kind is OriginalSourceInfoComponent else ()
         ecs_service.merge_components(session, kind, rows, replacing=replacing)
 
 
-def _rows(pairs: Sequence[tuple[int, ImportedFile]]) -> dict[type[Component], list[dict[str, Any]]]:
+def _rows(told: Sequence[_Told]) -> dict[type[Component], list[dict[str, Any]]]:
     return {
-        ContentHashMD5Component: [{"entity_id": e, "hash_value": f.md5} for e, f in pairs],
+        ContentHashMD5Component: [{"entity_id": e, "hash_value": f.md5} for e, f, _, _ in told],
         FilePropertiesComponent: [
             {"entity_id": e, "original_filename": f.filename, "file_size_bytes": f.size_bytes, "mime_type": f.mime_type}
-            for e, f in pairs
+            for e, f, _, _ in told
         ],
         FileLocationComponent: [
             {
@@ -191,8 +205,9 @@ def _rows(pairs: Sequence[tuple[int, ImportedFile]]) -> dict[type[Component], li
                 "storage_type": f.storage_type,
                 "physical_path_or_key": f.key,
                 "contextual_filename": f.filename,
+                "fact_digest": location,
             }
-            for e, f in pairs
+            for e, f, location, _ in told
         ],
         OriginalSourceInfoComponent: [
             {
@@ -203,7 +218,8 @@ def _rows(pairs: Sequence[tuple[int, ImportedFile]]) -> dict[type[Component], li
                 "first_seen_at": f.seen_at,
                 "last_seen_at": f.seen_at,
                 "seen_stat": f.seen_stat,
+                "fact_digest": source,
             }
-            for e, f in pairs
+            for e, f, _, source in told
         ],
     }

@@ -245,7 +245,8 @@ def _key_of_fact(kind: type[Component]) -> Sequence[str]:
 
 
 def _with_fact_digest(kind: type[Component], rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    if not issubclass(kind, RepeatableComponent):
+    """Return rows with what stands for their facts, if they are of a kind that has it and don't have it yet."""
+    if not issubclass(kind, RepeatableComponent) or not rows or "fact_digest" in rows[0]:
         return rows
     return [{**row, "fact_digest": fact_digest(*(row[column] for column in kind.same_fact))} for row in rows]
 

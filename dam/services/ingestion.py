@@ -26,6 +26,7 @@ from dam.services.source_reading import WHOLE_BYTES
 from dam.services.source_walk import OwnFiles, WalkEntry, stat_signature, walk
 
 LOOKED_UP_TOGETHER = 1000
+SEEN_TOGETHER = 10_000
 GROUPS_UNDER_WAY = 8
 RECORDED_TOGETHER = 256
 RECORDED_FIRST = 8  # the first groups are small, so that the first facts are being read soon
@@ -117,6 +118,7 @@ class _Pipeline:
         self._counts: Counter[Status] = Counter()
         self._groups = _Groups()
         self._under_way: deque[Group] = deque()
+        self._seen_again: list[int] = []
 
     def take(self, entries: Sequence[WalkEntry]) -> None:
         """Take the next paths of the walk."""
@@ -130,6 +132,7 @@ class _Pipeline:
         self._submit()
         while self._under_way:
             self._record_first()
+        self._note_seen()
 
     def summary(self) -> Summary:
         """Return the balance so far."""
@@ -154,12 +157,18 @@ class _Pipeline:
         with self._world.reading() as session:
             known = asset_service.find_known_sources(session, stats, source_type=source_type)
         unchanged = {path: source for path, source in known.items() if self._is_still_stored(source)}
-        if unchanged:
-            sources = [source.id for source in unchanged.values()]
-            self._runner.run(self._world.dispatch(SourcesSeenAgain(sources=sources, seen_at=datetime.now(UTC))))
+        self._seen_again += [source.id for source in unchanged.values()]
+        if len(self._seen_again) >= SEEN_TOGETHER:
+            self._note_seen()
         for path, source in unchanged.items():
             self._tell(_unchanged(path, source))
         return [entry for entry in entries if entry.path not in unchanged]
+
+    def _note_seen(self) -> None:
+        """Write down which sources were seen again."""
+        sources, self._seen_again = self._seen_again, []
+        if sources:
+            self._runner.run(self._world.dispatch(SourcesSeenAgain(sources=sources, seen_at=datetime.now(UTC))))
 
     def _is_still_stored(self, source: KnownSource) -> bool:
         return not self._options.copy or self._storage.contains(ContentId(source.sha256), source.size_bytes)

@@ -40,11 +40,12 @@ class Intake:
 
         Raises ReadingStopped soon after ``is_stopped`` says so; nothing of these files is stored then.
         """
+        seen_at = datetime.now(UTC)
         if self.deposit is None:
-            return [self._read(path, is_stopped) for path in paths]
-        return self._stored(self.deposit, paths, is_stopped)
+            return [self._read(path, seen_at, is_stopped) for path in paths]
+        return self._stored(self.deposit, paths, seen_at, is_stopped)
 
-    def _read(self, path: str, is_stopped: Callable[[], bool]) -> ImportedFile | Refused:
+    def _read(self, path: str, seen_at: datetime, is_stopped: Callable[[], bool]) -> ImportedFile | Refused:
         try:
             fd = self.files.open_regular(path)
             try:
@@ -55,10 +56,10 @@ class Intake:
             raise
         except (OSError, DamError) as error:
             return _refused(path, error)
-        return self._imported(path, digest)
+        return self._imported(path, digest, seen_at)
 
     def _stored(
-        self, deposit: Deposit, paths: Sequence[str], is_stopped: Callable[[], bool]
+        self, deposit: Deposit, paths: Sequence[str], seen_at: datetime, is_stopped: Callable[[], bool]
     ) -> list[ImportedFile | Refused]:
         taken: list[ImportedFile | Refused] = []
         staged: list[tuple[int, StagedFile]] = []
@@ -71,7 +72,7 @@ class Intake:
                 except (OSError, DamError) as error:
                     taken.append(_refused(path, error))
                 else:
-                    taken.append(self._imported(path, one.digest))
+                    taken.append(self._imported(path, one.digest, seen_at))
                     staged.append((len(taken) - 1, one.without_head()))
         except BaseException:
             for _, one in staged:
@@ -83,7 +84,7 @@ class Intake:
                 taken[index] = _refused(taken[index].path, result)
         return taken
 
-    def _imported(self, path: str, digest: Digest) -> ImportedFile:
+    def _imported(self, path: str, digest: Digest, seen_at: datetime) -> ImportedFile:
         name = path.rpartition("/")[2]
         mime_type = media_type.media_type(digest.head, name, size=digest.size)
         return ImportedFile(
@@ -96,7 +97,7 @@ class Intake:
             storage_type=self.storage_type,
             key=path if self.deposit is None else digest.sha256.hex(),
             source_type=self.source_type,
-            seen_at=datetime.now(UTC),
+            seen_at=seen_at,
             seen_stat=digest.seen_stat,
             has_facts=bool(catalogue.readers_for(mime_type)),
         )
