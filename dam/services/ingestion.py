@@ -27,7 +27,7 @@ from dam.services.source_walk import OwnFiles, WalkEntry, stat_signature, walk
 
 LOOKED_UP_TOGETHER = 1000
 SEEN_TOGETHER = 10_000
-GROUPS_UNDER_WAY = 8
+GROUPS_UNDER_WAY = 4
 RECORDED_TOGETHER = 256
 RECORDED_FIRST = 8  # the first groups are small, so that the first facts are being read soon
 BYTES_A_FILE = 128 << 10
