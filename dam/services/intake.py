@@ -1,7 +1,7 @@
 """Reads files and stores them, in this process or in another: all of taking a file in but its rows."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -42,7 +42,7 @@ class Intake:
         """
         seen_at = datetime.now(UTC)
         if self.deposit is None:
-            return [self._read(path, seen_at, is_stopped) for path in paths]
+            return [self._read(path, seen_at, is_stopped) for path in _while_wanted(paths, is_stopped)]
         return self._stored(self.deposit, paths, seen_at, is_stopped)
 
     def _read(self, path: str, seen_at: datetime, is_stopped: Callable[[], bool]) -> ImportedFile | Refused:
@@ -64,7 +64,7 @@ class Intake:
         taken: list[ImportedFile | Refused] = []
         staged: list[tuple[int, StagedFile]] = []
         try:
-            for path in paths:
+            for path in _while_wanted(paths, is_stopped):
                 try:
                     one = deposit.stage(path, is_stopped)
                 except ReadingStopped:
@@ -101,6 +101,13 @@ class Intake:
             seen_stat=digest.seen_stat,
             has_facts=bool(catalogue.readers_for(mime_type)),
         )
+
+
+def _while_wanted(paths: Iterable[str], is_stopped: Callable[[], bool]) -> Iterator[str]:
+    for path in paths:
+        if is_stopped():
+            raise ReadingStopped
+        yield path
 
 
 def _refused(path: str, error: Exception) -> Refused:
