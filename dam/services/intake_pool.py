@@ -1,8 +1,7 @@
 """Who takes files in: threads of this process, and other processes for folders with many small files."""
 
-import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -14,6 +13,7 @@ from dam.core.waiting import result_of
 from dam.services.file_storage import FileStorage
 from dam.services.intake import Intake, Refused
 from dam.services.isolation import IsolatedExecutor
+from dam.services.reading_threads import ReadingThreads
 
 THREADS = 2
 TAKEN_HERE = 240  # so many files are read sooner than processes are started
@@ -49,10 +49,9 @@ class IntakePool:
     def __init__(self, intake: Intake, storage: FileStorage | None, processes: int) -> None:
         self._intake = intake
         self._storage = storage
-        self._stopped = threading.Event()
         self._count = 0
         self._open = ExitStack()
-        self._threads = self._open.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="reading"))
+        self._threads = self._open.enter_context(ReadingThreads(THREADS))
         self._elsewhere: Intake | None = None
         self._processes: IsolatedExecutor | None = None
         if processes:
@@ -64,7 +63,7 @@ class IntakePool:
         self._count += len(paths)
         future = self._submitted_elsewhere(paths) if are_small and self._count > TAKEN_HERE else None
         if future is None:
-            future = self._threads.submit(self._intake.take, paths, self._stopped.is_set)
+            future = self._threads.submit(self._intake.take, paths, self._threads.is_stopped)
         return Group(paths, future)
 
     def result(self, group: Group) -> Taken:
@@ -72,7 +71,7 @@ class IntakePool:
         try:
             return result_of(group.future)
         except (TaskFailed, WorkersUnavailable):
-            return self._intake.take(group.paths, self._stopped.is_set)
+            return self._intake.take(group.paths, self._threads.is_stopped)
 
     def __enter__(self) -> Self:
         return self
@@ -80,9 +79,6 @@ class IntakePool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self._stopped.set()
-            self._threads.shutdown(wait=False, cancel_futures=True)
         self._open.__exit__(kind, error, trace)
 
     def _submitted_elsewhere(self, paths: Sequence[str]) -> Future[Taken] | None:

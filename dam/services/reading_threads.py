@@ -19,12 +19,16 @@ class ReadingThreads:
     """
 
     def __init__(self, count: int) -> None:
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix="verifying")
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix="reading")
         self._stopped = Event()
 
     def is_stopped(self) -> bool:
         """Say whether what is under way should stop."""
         return self._stopped.is_set()
+
+    def submit[**P, R](self, do: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Do something as soon as a thread is free."""
+        return self._pool.submit(do, *args, **kwargs)
 
     def map[T, R](self, do: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
         """Do something with each item and give both, in their order."""
