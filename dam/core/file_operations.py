@@ -9,8 +9,12 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from dam.core.exceptions import NotARegularFile
+
+if TYPE_CHECKING:
+    from dam.core.file_system_sync import SyncFileSystem
 
 _PATH_MAX = 4096  # linux/limits.h, with the closing zero byte; a system with a smaller one says ENAMETOOLONG
 _MOST_BYTES_A_CHARACTER = 4
@@ -96,6 +100,13 @@ class FileOperationsResource:
         finally:
             os.close(fd)
 
+    def sync_file_system(self, fd: int) -> bool:
+        """Wait until all that was written to the file system of an open file is on the disk; False if that is not sure.
+
+        Raises OSError when anything could not be written since ``fd`` was opened; syncing each file tells which.
+        """
+        return self._sync_file_system is not None and self._sync_file_system(fd)
+
     def make_folder(self, path: str) -> None:
         """Make a folder and the parents it lacks, each durable in its own parent; one that is there is left alone."""
         if os.path.isdir(path):
@@ -127,6 +138,12 @@ class FileOperationsResource:
     @cached_property
     def _renameat2(self) -> _Renameat2 | None:
         return _find_renameat2()
+
+    @cached_property
+    def _sync_file_system(self) -> "SyncFileSystem | None":
+        from dam.core.file_system_sync import find_sync_file_system  # as renameat2
+
+        return find_sync_file_system()
 
     @contextmanager
     def _within_reach(self, path: str) -> Iterator[tuple[int | None, str]]:

@@ -9,6 +9,7 @@ from typing import Protocol
 from dam.core.exceptions import ObjectNotStored
 from dam.core.file_operations import FileOperationsResource
 from dam.services.publication import Publication, Published, drop
+from dam.services.shared_sync import SharedSync
 from dam.services.source_reading import never
 from dam.services.staging import StagedFile, Stager, UnsyncedFiles
 
@@ -35,6 +36,8 @@ class LocalDeposit:
     """Adds objects to the local storage in ``root`` by way of the staging folder that its owner keeps; see Deposit.
 
     It can be pickled, so that another process does it for the owner, who removes what that one leaves in the folder.
+    For one thread at a time, and what is published together was staged one after another: so many files can be synced
+    by one call.
     """
 
     root: str
@@ -68,4 +71,4 @@ class LocalDeposit:
 
     @cached_property
     def _publication(self) -> Publication:
-        return Publication(self.root, self.files, self._unsynced)
+        return Publication(self.root, self.files, self._unsynced, SharedSync(self.files))

@@ -3,9 +3,9 @@
 # ruff: noqa: PTH105, PTH108, PTH116, PTH119, PTH120 - as in file_operations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from secrets import token_hex
@@ -13,6 +13,7 @@ from secrets import token_hex
 from dam.core.exceptions import NotARegularFile, ObjectNotStored
 from dam.core.file_operations import FileOperationsResource, make_folder_entry
 from dam.services.content_id import ContentId
+from dam.services.shared_sync import SharedSync
 from dam.services.staging import OBJECT_TIME_NS, StagedFile, UnsyncedFiles
 
 DAMAGED_FOLDER = "damaged"
@@ -38,31 +39,66 @@ class Published:
 
 
 class Publication:
-    """What one process publishes in one storage folder."""
+    """What one process publishes in one storage folder.
 
-    def __init__(self, root: str, files: FileOperationsResource, unsynced: UnsyncedFiles) -> None:
+    With a ``shared`` sync, for one thread that publishes files in the order in which it staged them.
+    """
+
+    def __init__(
+        self, root: str, files: FileOperationsResource, unsynced: UnsyncedFiles, shared: SharedSync | None = None
+    ) -> None:
         self._root = root
         self._files = files
         self._unsynced = unsynced
+        self._shared = shared
         self._durable_folders = bytearray(1 << 16)  # 1 for each ab/cd whose own name, and that of ab, is on the disk
 
     def of(self, batch: Sequence[StagedFile]) -> list[Published | ObjectNotStored]:
         """Publish a batch; see ``FileStorage.publish``."""
         lost = self._synced([staged.temporary for staged in batch if not staged.synced])
-        placed = [lost.get(staged.temporary) or self._placed(staged) for staged in batch]
-        folders = dict.fromkeys(
-            folder for each in placed if isinstance(each, Published) for folder in self._folders_of(each.content_id)
-        )
-        unsafe = _failures(self._files.sync_folder, list(folders))
+        with self._watching() as since:
+            placed = [lost.get(staged.temporary) or self._placed(staged) for staged in batch]
+            unsafe = self._synced_folders(placed, since)
         return [self._settled(staged, each, unsafe) for staged, each in zip(batch, placed, strict=True)]
 
     def _synced(self, temporaries: Sequence[str]) -> dict[str, OSError]:
         """Sync files and return the failures; none is left open, also when it is interrupted."""
         try:
+            first = self._unsynced.descriptor_of(temporaries[0]) if temporaries else None
+            if self._is_covered(len(temporaries), first):
+                return _failures_one_by_one(self._unsynced.close_synced, temporaries)
             return _failures(self._unsynced.sync, temporaries)
         finally:
             for temporary in temporaries:
                 self._unsynced.discard(temporary)
+
+    def _synced_folders(self, placed: Sequence[Published | OSError], since: int | None) -> dict[str, OSError]:
+        """Sync the folders of objects, in which nothing was changed before ``since`` was opened."""
+        folders = dict.fromkeys(
+            folder for each in placed if isinstance(each, Published) for folder in self._folders_of(each.content_id)
+        )
+        if self._is_covered(len(folders), since):
+            return {}
+        return _failures(self._files.sync_folder, list(folders))
+
+    def _is_covered(self, count: int, fd: int | None) -> bool:
+        return self._shared is not None and fd is not None and self._shared.covers(count, fd)
+
+    @contextmanager
+    def _watching(self) -> Iterator[int | None]:
+        """Give a descriptor that is told what goes wrong on the file system from now on, where that is asked."""
+        if self._shared is None:
+            yield None
+            return
+        try:
+            fd = self._files.open_folder(self._root)
+        except OSError:
+            yield None
+            return
+        try:
+            yield fd
+        finally:
+            os.close(fd)
 
     def _placed(self, staged: StagedFile) -> Published | OSError:
         content_id = ContentId(staged.digest.sha256)

@@ -63,10 +63,15 @@ class UnsyncedFiles:
 
     def sync(self, temporary: str) -> None:
         """Sync a file and close it. Raises OSError, also for one that is not here or no more."""
-        fd = self._open.pop(temporary, None)
-        if fd is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), temporary)
-        self._files.sync_and_close(fd)
+        self._files.sync_and_close(self._taken_out(temporary))
+
+    def close_synced(self, temporary: str) -> None:
+        """Close a file that is on the disk by now. Raises OSError as ``sync`` does."""
+        self._files.close_written(self._taken_out(temporary))
+
+    def descriptor_of(self, temporary: str) -> int | None:
+        """Return a file's descriptor, which stays ours; None for one that is not here."""
+        return self._open.get(temporary)
 
     def discard(self, temporary: str) -> None:
         """Close a file that is not wanted. One that is not here is no matter."""
@@ -79,6 +84,12 @@ class UnsyncedFiles:
         """Close all of them."""
         for temporary in list(self._open):
             self.discard(temporary)
+
+    def _taken_out(self, temporary: str) -> int:
+        fd = self._open.pop(temporary, None)
+        if fd is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), temporary)
+        return fd
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -255,3 +256,36 @@ def test_a_file_that_can_not_be_synced_is_closed_all_the_same() -> None:
 
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(writer)
+
+
+def all_failures_are_told() -> bool:
+    system = os.uname()
+    return system.sysname == "Linux" and tuple(int(part) for part in system.release.split(".")[:2]) >= (5, 17)
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no file system in memory is known")
+def test_all_of_a_file_system_is_synced_at_once_where_that_is_sure() -> None:
+    with tempfile.TemporaryFile(dir="/dev/shm") as file:
+        assert FILES.sync_file_system(file.fileno()) == all_failures_are_told()
+
+
+@pytest.mark.skipif(not all_failures_are_told(), reason="this system has no call that tells all failures")
+def test_a_file_system_of_another_kind_is_not_sure_to_be_synced(forks: ForkServer) -> None:
+    code = """if True:
+        import os
+        from dam.core.file_operations import FileOperationsResource
+        print(FileOperationsResource().sync_file_system(os.open("/proc/self/stat", os.O_RDONLY)))
+        print(FileOperationsResource().sync_file_system(os.pipe()[0]))
+    """
+
+    assert forks.run_python(code).split() == ["False", "False"]
+    assert tracing.calls(forks, code, only="syncfs") == []
+
+
+@pytest.mark.skipif(not all_failures_are_told(), reason="this system has no call that tells all failures")
+def test_syncing_the_file_system_of_what_is_closed_is_an_error(file: Path) -> None:
+    fd = os.open(file, os.O_RDONLY)
+    os.close(fd)
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        FILES.sync_file_system(fd)

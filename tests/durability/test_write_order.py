@@ -1,5 +1,6 @@
 """The order in which things reach the disk, as the system calls tell it."""
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from dam.core.file_operations import FileOperationsResource
 from tests import tracing
 from tests.cli_process import DamProgram
 from tests.durability import processes, trees
 from tests.forks import ForkServer
 from tests.tracing import Call
 
-ADD = "import sys; from dam.cli import main; assert main(['add-asset', '-r', '--defer', sys.argv[1]]) == 0"
-
-
+# A single process takes the many files in, so that each call that syncs them all begins after those that ended before.
+ADD = "import sys; from dam.cli import main; assert main(['add-asset', '-r', '--defer', '-j', '1', sys.argv[1]]) == 0"
 HERE, ELSEWHERE = 6, 400  # so many files are stored by the program itself, and by processes that it starts
 _MAY_BE_CONTENTS = re.compile("[0-9a-f]{64,}")
 
@@ -37,7 +38,7 @@ def calls(
     monkeypatch.setenv("DAM_STORAGE_PATH", str(dam.storage))
     tree = trees.small_files(tmp_path / "tree", files)
     return tracing.calls(
-        forks, ADD, tree, only="write,pwrite64,sendto,fsync,fdatasync,mkdir,rename,renameat2,fchmod,openat"
+        forks, ADD, tree, only="write,pwrite64,sendto,fsync,fdatasync,syncfs,mkdir,rename,renameat2,fchmod,openat"
     )
 
 
@@ -49,11 +50,25 @@ def test_bytes_then_name_then_folder_then_rows(files: int, calls: list[Call], da
     for rename in renames:
         temporary, final = rename.paths[-2:]
         written = when.all("write", temporary)[-1]
-        synced = when.all("fsync", temporary)[0]
+        synced = when.synced(temporary, after=written)
         [renamed] = when.all("renameat2", final)
-        in_folders = [when.first("fsync", folder, after=renamed) for folder in above(final, dam.storage)]
+        in_folders = [when.synced(folder, after=renamed) for folder in above(final, dam.storage)]
         assert written < synced < renamed < min(in_folders)
         assert max(in_folders) < told[Path(final).name]
+
+
+def test_many_files_share_their_syncs_where_one_call_is_sure(
+    files: int, calls: list[Call], dam: DamProgram, tmp_path: Path
+) -> None:
+    synced = [call.paths[0] for call in calls if call.name == "fsync"]
+    alone = {path for path in synced if path.startswith(f"{dam.storage}/tmp/")}
+    together = [call for call in calls if call.name == "syncfs"]
+    if files == HERE or not is_sure(tmp_path):
+        assert together == []
+        assert len(alone) == files
+    else:
+        assert 0 < len(alone) < files
+        assert len(together) >= 2
 
 
 class When:
@@ -64,12 +79,18 @@ class When:
         for place, call in enumerate(calls):
             for path in set(call.paths):
                 self._places[call.name, path].append(place)
+        self._together = [place for place, call in enumerate(calls) if call.name == "syncfs"]
 
     def all(self, name: str, path: str) -> list[int]:
         return self._places[name, path]
 
     def first(self, name: str, path: str, *, after: int) -> int:
         return next(place for place in self._places[name, path] if place > after)
+
+    def synced(self, path: str, *, after: int) -> int:
+        """Return when a file or folder was synced, by itself or with all others."""
+        places = [*self._places["fsync", path], *self._together]
+        return min(place for place in places if place > after)
 
 
 def first_told(calls: Sequence[Call], dam: DamProgram, contents: AbstractSet[str]) -> dict[str, int]:
@@ -86,6 +107,15 @@ def first_told(calls: Sequence[Call], dam: DamProgram, contents: AbstractSet[str
             for content in contents & {digits[start : start + 64] for start in range(len(digits) - 63)}:
                 told.setdefault(content, place)
     return told
+
+
+def is_sure(folder: Path) -> bool:
+    """Say whether one call syncs all files of the file system that a folder is on."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        return FileOperationsResource().sync_file_system(fd)
+    finally:
+        os.close(fd)
 
 
 def above(final: str, storage: Path) -> list[str]:
