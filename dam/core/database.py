@@ -30,7 +30,9 @@ __all__ = ["SCHEMA_REVISION", "Database", "components_markers", "metadata"]
 
 SCHEMA_REVISION = "0001"
 BUSY_SECONDS = 30
-CACHE_KIB = 64 * 1024  # so that the pages that one batch touches in a large library are written once
+CACHE_KIB = 1024  # a batch touches few pages twice, and what one connection holds is missing elsewhere
+CHECKPOINT_PAGES = 4096  # 16 MiB of log; by default a batch of new assets in a large library fills it by itself
+STATEMENTS_KEPT = 16  # by a connection; more are the same few statements with other numbers of parameters
 # Read-only (a standby), no privilege, damaged: https://www.postgresql.org/docs/current/errcodes-appendix.html
 POSTGRESQL_TROUBLE = ("25006", "42501", "XX001", "XX002")
 metadata = Entity.metadata
@@ -182,10 +184,14 @@ def _postgresql_options(url: URL) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name == "options" or name not in url.query}
 
 
+def _sqlite_options() -> dict[str, Any]:
+    return {"timeout": BUSY_SECONDS, "check_same_thread": False, "cached_statements": STATEMENTS_KEPT}
+
+
 def _make_sqlite_engine(url: URL, *, foreign_keys: bool = True) -> Engine:
     in_memory = url.database in (None, "", ":memory:")
     pool = StaticPool if in_memory else None if foreign_keys else NullPool
-    engine = create_engine(url, poolclass=pool, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    engine = create_engine(url, poolclass=pool, connect_args=_sqlite_options())
 
     @event.listens_for(engine, "connect")
     def prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
@@ -194,6 +200,7 @@ def _make_sqlite_engine(url: URL, *, foreign_keys: bool = True) -> Engine:
         cursor.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        cursor.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         cursor.close()
 
     @event.listens_for(engine, "checkin")

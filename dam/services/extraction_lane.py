@@ -12,7 +12,7 @@ from dam.core.world import World
 from dam.services import examination_task
 
 _SHORT_SECONDS = 0.1
-_PAUSE_SECONDS = 0.3
+_PAUSE_SECONDS = 1.0
 
 
 class ExtractionLane:

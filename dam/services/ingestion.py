@@ -92,6 +92,7 @@ def ingest(
         pipeline = _Pipeline(world, options, pool, runner, on_outcome, lane)
         for entries in batched(_walk(world, paths, recursive=options.recursive), LOOKED_UP_TOGETHER):
             pipeline.take(entries)
+            del entries  # before as many more are made
         pipeline.finish()
     return pipeline.summary()
 

@@ -11,6 +11,7 @@ environment, before NumPy is imported.
 import itertools
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -162,9 +163,14 @@ def _phash_bits(pixels: _Bytes) -> _Bits:
 
 def _low_frequencies(pixels: _Bytes) -> _Floats:
     """Return the 8 by 8 lowest coefficients of the unnormalised type-2 cosine transform along both axes."""
-    basis = 2 * np.cos(np.pi / 64 * np.outer(np.arange(8), 2 * np.arange(32) + 1))
+    basis = _cosines()
     frequencies: _Floats = basis @ pixels @ basis.T
     return frequencies
+
+
+@cache
+def _cosines() -> _Floats:
+    return 2 * np.cos(np.pi / 64 * np.outer(np.arange(8), 2 * np.arange(32) + 1))
 
 
 def _phash_bits_by_scipy(pixels: _Bytes) -> _Bits:

@@ -93,7 +93,7 @@ class _Reading:
         digest, after = self._cloned(before) or self._copied(before)
         if _version(after) != _version(before) or digest.size != before.st_size:
             return None
-        return digest._replace(seen_stat=stat_signature(before)) if is_trustworthy(before, read_at_ns) else digest
+        return Digest(*digest[:4], stat_signature(before)) if is_trustworthy(before, read_at_ns) else digest
 
     def start_again(self) -> None:
         """Forget the copy so far."""

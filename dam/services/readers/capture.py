@@ -33,6 +33,8 @@ def read_capture(main: Tags, exif: Tags, gps: Tags, longest: int) -> ImageCaptur
 
     ``longest`` bounds texts, in characters. Position 0, 0 exactly is what receivers without a fix write.
     """
+    if not (main or exif or gps):
+        return None
     latitude, longitude = _position(gps)
     capture = ImageCapture(
         taken_at=_moment(exif),

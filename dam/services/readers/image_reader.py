@@ -147,6 +147,8 @@ class Picture:
     def _tags(self) -> tuple[Tags, Tags, Tags]:
         if self._mime_type in ("image/png", "image/jxl"):
             block = self._png.exif if self._mime_type == "image/png" else picture_sizes.read_jxl_exif(self._file)
+            if not block:
+                return {}, {}, {}
             exif = Image.Exif()
             exif.load(block)
         elif self._mime_type not in PILLOW_PLUGINS and self._mime_type not in RAW_TYPES:
