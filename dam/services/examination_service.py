@@ -28,11 +28,11 @@ async def examine_all(offload: Offload, limits: ParserLimits, contents: Mapping[
     found: dict[int, list[Facts]] = {entity_id: [] for entity_id in contents}
     groups = list(_groups(limits, contents))
     while groups:
-        outcomes = await offload.map(examination_task.run_all, groups)
+        outcomes = await offload.map(examination_task.run_all, map(examination_task.plain, groups))
         dead: list[_Group] = []
         for group, outcome in zip(groups, outcomes, strict=True):
             if not isinstance(outcome, TaskFailed):
-                _add(found, group, outcome)
+                _add(found, group, examination_task.facts_of(outcome))
             elif parts := _split(group):
                 dead += parts
             else:

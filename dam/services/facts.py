@@ -1,7 +1,6 @@
 """Plain values that a file's readers find out; their fields are those of the components that keep them.
 
-They cross process borders, so this module imports nothing but the standard library, and they are named tuples, which
-are pickled more quickly than dataclasses.
+They cross process borders (as ``examination_task`` has it), so this module imports nothing but the standard library.
 """
 
 from typing import NamedTuple

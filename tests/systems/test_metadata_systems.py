@@ -19,6 +19,7 @@ from dam.models import (
 )
 from dam.models.file_location_component import LOCAL_REFERENCE
 from dam.services import ecs_service
+from dam.services.examination_task import ExaminationTask
 from dam.services.isolation import IsolatedExecutor
 from dam.services.memory_storage import MemoryStorage
 from dam.systems.metadata_systems import extract_metadata
@@ -124,7 +125,8 @@ class Fragile(Executor):
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
-        [tasks] = args
+        [plain] = args
+        tasks = [ExaminationTask(*task) for task in plain]
         self.files.append(len(tasks))
         if any(task.path == self._deadly and "pixels" in task.readers for task in tasks):
             future.set_exception(WorkerCrashed(-11))
