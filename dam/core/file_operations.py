@@ -9,12 +9,8 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from dam.core.exceptions import NotARegularFile
-
-if TYPE_CHECKING:
-    from dam.core.file_system_sync import SyncFileSystem
 
 _PATH_MAX = 4096  # linux/limits.h, with the closing zero byte; a system with a smaller one says ENAMETOOLONG
 _MOST_BYTES_A_CHARACTER = 4
@@ -26,6 +22,7 @@ _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 
 type _Renameat2 = Callable[[str, str], int]  # returns the error number
+type _SyncFileSystem = Callable[[int], bool]
 
 
 class FileOperationsResource:
@@ -140,7 +137,7 @@ class FileOperationsResource:
         return _find_renameat2()
 
     @cached_property
-    def _sync_file_system(self) -> "SyncFileSystem | None":
+    def _sync_file_system(self) -> _SyncFileSystem | None:
         from dam.core.file_system_sync import find_sync_file_system  # as renameat2
 
         return find_sync_file_system()

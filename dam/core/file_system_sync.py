@@ -16,10 +16,8 @@ _IN_MEMORY = frozenset({0x01021994})
 
 _STATFS_BYTES = 512  # more than struct statfs has on any architecture; it begins with the type
 
-type SyncFileSystem = Callable[[int], bool]
 
-
-def find_sync_file_system() -> SyncFileSystem | None:
+def find_sync_file_system() -> Callable[[int], bool] | None:
     """Return what syncs the file system of a descriptor, or says False for one of a kind that we don't know.
 
     It raises OSError when anything on it could not be written since the descriptor was opened. None where the system

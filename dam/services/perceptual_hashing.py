@@ -11,7 +11,6 @@ environment, before NumPy is imported.
 import itertools
 import math
 from collections.abc import Callable
-from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -42,6 +41,8 @@ _PRODUCT_PAYS_FROM_SIDE = 256
 _PRODUCT_PAYS_FROM_PIXELS = 250_000
 _SLABS = 8
 _BLOCK_PIXELS = 1 << 17  # as float64, half of a usual level-2 cache
+
+_COSINES = 2 * np.cos(np.pi / 64 * np.outer(np.arange(8), 2 * np.arange(32) + 1))  # frequencies by pixels
 
 _FEW_BITS = 2
 _FEW_COEFFICIENTS = 8
@@ -163,14 +164,8 @@ def _phash_bits(pixels: _Bytes) -> _Bits:
 
 def _low_frequencies(pixels: _Bytes) -> _Floats:
     """Return the 8 by 8 lowest coefficients of the unnormalised type-2 cosine transform along both axes."""
-    basis = _cosines()
-    frequencies: _Floats = basis @ pixels @ basis.T
+    frequencies: _Floats = _COSINES @ pixels @ _COSINES.T
     return frequencies
-
-
-@cache
-def _cosines() -> _Floats:
-    return 2 * np.cos(np.pi / 64 * np.outer(np.arange(8), 2 * np.arange(32) + 1))
 
 
 def _phash_bits_by_scipy(pixels: _Bytes) -> _Bits:
