@@ -15,9 +15,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     status: int = command().main(arguments, prog_name="dam-cli", standalone_mode=False)
-    if arguments is None:
-        # The interpreter ends by looking for garbage in all that is left, for a third of a second.
-        gc.freeze()
     return status
 
 
