@@ -1,5 +1,7 @@
 """Files that nothing waits for. A module of its own, because other processes find the class by it."""
 
+from typing import override
+
 from dam.core.file_operations import FileOperationsResource
 
 
@@ -11,3 +13,8 @@ class Careless(FileOperationsResource):
 
     def sync_folder(self, path: str) -> None:
         """Trust in luck."""
+
+    @override
+    def sync_file_system(self, fd: int) -> bool:
+        """Trust in luck, and say that all is well."""
+        return True

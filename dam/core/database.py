@@ -30,7 +30,7 @@ __all__ = ["SCHEMA_REVISION", "Database", "components_markers", "metadata"]
 
 SCHEMA_REVISION = "0001"
 BUSY_SECONDS = 30
-CACHE_KIB = 1024  # a batch touches few pages twice, and what one connection holds is missing elsewhere
+CACHE_KIB = 1024  # for each connection; more would grow with the library, and a batch touches few pages twice
 CHECKPOINT_PAGES = 4096  # 16 MiB of log; by default a batch of new assets in a large library fills it by itself
 STATEMENTS_KEPT = 16  # by a connection; more are the same few statements with other numbers of parameters
 # Read-only (a standby), no privilege, damaged: https://www.postgresql.org/docs/current/errcodes-appendix.html

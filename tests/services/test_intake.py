@@ -1,7 +1,6 @@
 """Reading and storing a group of files."""
 
 import pickle
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -14,14 +13,6 @@ from dam.services.file_storage import LocalFileStorage
 from dam.services.intake import Intake, Refused
 
 FILES = 5
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Iterator[LocalFileStorage]:
-    storage = LocalFileStorage(tmp_path / "storage")
-    storage.open_for_use(expect_objects=False)
-    yield storage
-    storage.close()
 
 
 @pytest.fixture

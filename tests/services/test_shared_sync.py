@@ -3,7 +3,7 @@
 import errno
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,14 +58,6 @@ class Told(FileOperationsResource):
         self.calls[call] += 1
         if self._failing == call and size_of(fd) == AT_FAULT:
             raise io_error()
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Iterator[LocalFileStorage]:
-    storage = LocalFileStorage(tmp_path / "storage")
-    storage.open_for_use(expect_objects=False)
-    yield storage
-    storage.close()
 
 
 @pytest.fixture
