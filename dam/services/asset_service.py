@@ -1,12 +1,10 @@
 """Assets: taking files in as rows, finding them, and telling everything known about them."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from itertools import batched
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import LargeBinary, bindparam, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dam.core.components_markers import NeedsMetadataExtractionComponent
@@ -20,15 +18,6 @@ from dam.models import (
 )
 from dam.models.base import Component, fact_digest
 from dam.services import ecs_service, fact_service
-
-
-class KnownSource(NamedTuple):
-    """A path whose file is the one that was read before, by its stat; ``id`` is that of its source row."""
-
-    id: int
-    entity_id: int
-    sha256: bytes
-    size_bytes: int
 
 
 class _Told(NamedTuple):
@@ -57,42 +46,6 @@ def record_files(session: Session, files: Sequence[ImportedFile]) -> list[Import
     results = [ImportResult(entity_id=one.entity, status=status) for one, status in zip(told, statuses, strict=True)]
     ecs_service.touch(session, {result.entity_id for result in results if result.status is ImportStatus.LINKED})
     return results
-
-
-def find_known_sources(session: Session, stats: Mapping[str, str], *, source_type: str) -> dict[str, KnownSource]:
-    """Return, by path, the sources that were read before with exactly this stat signature."""
-    path_of = {fact_digest(path): path for path in stats}
-    source, sha256, properties = (
-        kind.__table__.c for kind in (OriginalSourceInfoComponent, ContentHashSHA256Component, FilePropertiesComponent)
-    )
-    statement = (
-        select(
-            source.fact_digest,
-            source.seen_stat,
-            source.id,
-            source.entity_id,
-            sha256.hash_value,
-            properties.file_size_bytes,
-        )
-        .join_from(source.id.table, sha256.entity_id.table, sha256.entity_id == source.entity_id)
-        .join(properties.entity_id.table, properties.entity_id == source.entity_id)
-        .where(source.fact_digest.in_(bindparam("paths", list(path_of), LargeBinary(), expanding=True)))
-        .where(source.source_type == source_type)
-    )
-    found = {}
-    for digest, seen_stat, *known in session.execute(statement).all():
-        path = path_of[digest]
-        if seen_stat == stats[path]:
-            found[path] = KnownSource(*known)
-    return found
-
-
-def seen_again(session: Session, sources: Iterable[int], when: datetime) -> None:
-    """Write down that these sources, by the ids of their rows, were seen once more."""
-    for ids in batched(sorted(sources), ecs_service.BATCH):
-        these = OriginalSourceInfoComponent.id.in_(bindparam("sources", ids, expanding=True))
-        statement = update(OriginalSourceInfoComponent).where(these).values(last_seen_at=when)
-        session.execute(statement, execution_options={"synchronize_session": False})
 
 
 def find_by_sha256(session: Session, digest: bytes) -> list[int]:
@@ -134,9 +87,10 @@ def _entities_of(session: Session, digests: Sequence[bytes]) -> dict[bytes, int]
 
 def _create_missing(session: Session, files: Sequence[ImportedFile], known: dict[bytes, int]) -> dict[bytes, int]:
     """Make an entity for each content that is not known; one that another process made meanwhile joins ``known``."""
-    missing = sorted({file.sha256 for file in files} - known.keys())
+    missing = list(dict.fromkeys(file.sha256 for file in files if file.sha256 not in known))
     candidates = dict(zip(missing, ecs_service.create_entities(session, len(missing)), strict=True))
-    rows = [{"entity_id": entity, "hash_value": digest} for digest, entity in candidates.items()]
+    # In the order of the digests, so that of two who add the same ones, one waits for the other, and not both.
+    rows = [{"entity_id": entity, "hash_value": digest} for digest, entity in sorted(candidates.items())]
     ecs_service.add_components_unless_refused(session, ContentHashSHA256Component, rows)
     actual = _entities_of(session, missing) if session.get_bind().dialect.name != "sqlite" else candidates
     lost = [entity for digest, entity in candidates.items() if actual[digest] != entity]

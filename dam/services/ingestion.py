@@ -16,12 +16,11 @@ from dam.core.resources import FileOperationsResource
 from dam.core.world import World
 from dam.models.file_location_component import LOCAL_CAS, LOCAL_REFERENCE
 from dam.models.original_source_info_component import LOCAL_FILE, REFERENCED_FILE
-from dam.services import asset_service
-from dam.services.asset_service import KnownSource
 from dam.services.extraction_lane import ExtractionLane
 from dam.services.file_storage import ContentId, FileStorage
 from dam.services.intake import Intake, Refused
 from dam.services.intake_pool import Group, IntakePool, IntakeProcesses
+from dam.services.known_sources import KnownSource, KnownSources
 from dam.services.source_reading import WHOLE_BYTES
 from dam.services.source_walk import OwnFiles, WalkEntry, stat_signature, walk
 
@@ -119,6 +118,7 @@ class _Pipeline:
         self._counts: Counter[Status] = Counter()
         self._groups = _Groups()
         self._under_way: deque[Group] = deque()
+        self._known_sources = KnownSources(source_type=LOCAL_FILE if options.copy else REFERENCED_FILE)
         self._seen_again: list[int] = []
 
     def take(self, entries: Sequence[WalkEntry]) -> None:
@@ -154,16 +154,19 @@ class _Pipeline:
         if self._options.rehash or not entries:
             return entries
         stats = {entry.path: stat_signature(entry.stat) for entry in entries if entry.stat is not None}
-        source_type = LOCAL_FILE if self._options.copy else REFERENCED_FILE
         with self._world.reading() as session:
-            known = asset_service.find_known_sources(session, stats, source_type=source_type)
-        unchanged = {path: source for path, source in known.items() if self._is_still_stored(source)}
-        self._seen_again += [source.id for source in unchanged.values()]
+            known = self._known_sources.among(session, stats)
+        changed = []
+        for entry in entries:
+            source = known.get(entry.path)
+            if source is not None and self._is_still_stored(source, _size(entry)):
+                self._seen_again.append(source.id)
+                self._tell(Outcome(entry.path, Status.UNCHANGED, source.entity_id, source.sha256, None, _size(entry)))
+            else:
+                changed.append(entry)
         if len(self._seen_again) >= SEEN_TOGETHER:
             self._note_seen()
-        for path, source in unchanged.items():
-            self._tell(_unchanged(path, source))
-        return [entry for entry in entries if entry.path not in unchanged]
+        return changed
 
     def _note_seen(self) -> None:
         """Write down which sources were seen again."""
@@ -171,8 +174,8 @@ class _Pipeline:
         if sources:
             self._runner.run(self._world.dispatch(SourcesSeenAgain(sources=sources, seen_at=datetime.now(UTC))))
 
-    def _is_still_stored(self, source: KnownSource) -> bool:
-        return not self._options.copy or self._storage.contains(ContentId(source.sha256), source.size_bytes)
+    def _is_still_stored(self, source: KnownSource, size: int) -> bool:
+        return not self._options.copy or self._storage.contains(ContentId(source.sha256), size)
 
     def _submit(self) -> None:
         """Have the group taken in, and record what is done."""
@@ -248,16 +251,6 @@ def _walk(world: World, paths: Iterable[str], *, recursive: bool) -> Iterator[Wa
     own = OwnFiles.at(storage=world.config.storage_path, database=database, others=locks)
     for path in paths:
         yield from walk(path, recursive=recursive, own=own, files=files)
-
-
-def _unchanged(path: str, source: KnownSource) -> Outcome:
-    return Outcome(
-        path=path,
-        status=Status.UNCHANGED,
-        entity_id=source.entity_id,
-        sha256=source.sha256,
-        size_bytes=source.size_bytes,
-    )
 
 
 def _taken_in(file: ImportedFile, result: ImportResult) -> Outcome:

@@ -3,7 +3,7 @@
 from dam.core.events import FilesImported, ImportResult, SourcesSeenAgain
 from dam.core.system_params import WorldSession
 from dam.core.systems import listens_for
-from dam.services import asset_service
+from dam.services import asset_service, known_sources
 
 
 @listens_for(FilesImported)
@@ -15,4 +15,4 @@ def record_imported_files(event: FilesImported, session: WorldSession) -> list[I
 @listens_for(SourcesSeenAgain)
 def record_sources_seen_again(event: SourcesSeenAgain, session: WorldSession) -> None:
     """Write down when files that have not changed were last seen."""
-    asset_service.seen_again(session, event.sources, event.seen_at)
+    known_sources.seen_again(session, event.sources, event.seen_at)

@@ -1,12 +1,10 @@
 """Assets: files become rows, content that is known is linked, and everything known can be told."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-from sqlalchemy import Engine, event, func, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from dam.core.components_markers import NeedsMetadataExtractionComponent
@@ -25,6 +23,7 @@ from dam.services import asset_service, ecs_service, fact_service
 from dam.services.facts import Facts, ImageDimensions
 from tests.forks import ForkServer
 from tests.services.importing import NOW, imported, referenced
+from tests.services.statements import statements_to
 
 RECORD = "from tests.services import importing; importing.main()"
 ADDED, LINKED, UNCHANGED = ImportStatus.ADDED, ImportStatus.LINKED, ImportStatus.UNCHANGED
@@ -187,45 +186,18 @@ def test_an_asset_whose_facts_are_missing_is_marked_again(session: Session) -> N
 
 def test_a_batch_takes_as_few_statements_as_a_file(session: Session, engine: Engine) -> None:
     session.connection()
-    with _counted(engine) as for_one:
+    with statements_to(engine) as for_one:
         asset_service.record_files(session, [imported("/x", b"x")])
-    with _counted(engine) as for_many:
+    with statements_to(engine) as for_many:
         asset_service.record_files(session, [imported(f"/{number}", b"%d" % number) for number in range(200)])
     assert len(for_many) == len(for_one)
 
 
-@pytest.mark.parametrize(
-    ("path", "stat", "source_type", "known"),
-    [
-        ("/photos/a.jpg", "1 2 3 4", "local_file", True),
-        ("/photos/a.jpg", "1 2 3 5", "local_file", False),
-        ("/photos/b.jpg", "1 2 3 4", "local_file", False),
-        ("/photos/a.jpg", "1 2 3 4", "referenced_file", False),
-    ],
-)
-def test_a_source_is_known_by_path_stat_and_type(
-    session: Session, path: str, stat: str, source_type: str, *, known: bool
-) -> None:
-    file = imported()
-    entity, _ = _record_one(session, file)
-    found = asset_service.find_known_sources(session, {path: stat}, source_type=source_type)
-    assert list(found) == ([path] if known else [])
-    assert all((one.entity_id, one.sha256, one.size_bytes) == (entity, file.sha256, 7) for one in found.values())
-
-
-def test_a_source_whose_stat_cannot_be_trusted_is_not_known(session: Session) -> None:
-    _record(session, imported(seen_stat=None))
-    assert asset_service.find_known_sources(session, {"/photos/a.jpg": "1 2 3 4"}, source_type="local_file") == {}
-
-
-def test_seeing_sources_again_changes_only_when(session: Session) -> None:
-    _record(session, imported("/a"), imported("/b"))
-    [known] = asset_service.find_known_sources(session, {"/a": "1 2 3 4"}, source_type="local_file").values()
-    asset_service.seen_again(session, [known.id], LATER)
-    seen = {
-        one.original_path: (one.first_seen_at, one.last_seen_at) for one in _all(session, OriginalSourceInfoComponent)
-    }
-    assert seen == {"/a": (NOW, LATER), "/b": (NOW, NOW)}
+def test_assets_are_numbered_in_the_order_of_their_files(session: Session) -> None:
+    entities = [entity for entity, _ in _record(session, *(imported(f"/{name}", name.encode()) for name in "dbacfe"))]
+    sources = _all(session, OriginalSourceInfoComponent)
+    assert entities == sorted(entities)
+    assert [one.original_path for one in sorted(sources, key=lambda one: one.id)] == [f"/{name}" for name in "dbacfe"]
 
 
 def test_unknown_hashes_find_nothing(session: Session) -> None:
@@ -262,15 +234,3 @@ def test_processes_that_record_the_same_contents_at_once_end_with_one_entity_eac
     with database.reading() as session:
         assert [_count(session, kind) for kind in (Entity, ContentHashSHA256Component)] == [20, 20]
         assert [_count(session, kind) for kind in (OriginalSourceInfoComponent, FileLocationComponent)] == [40, 20]
-
-
-@contextmanager
-def _counted(engine: Engine) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        seen.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(engine, "before_cursor_execute", note)

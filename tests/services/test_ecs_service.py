@@ -1,12 +1,11 @@
 """Entities and components: one at a time, and many at once with few statements."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, update
+from sqlalchemy import Engine, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -21,6 +20,7 @@ from dam.models import (
     ImageDimensionsComponent,
 )
 from dam.services import ecs_service
+from tests.services.statements import statements_to
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -48,18 +48,6 @@ def _entities_long_ago(session: Session, count: int) -> list[int]:
 def _touched(session: Session) -> list[int]:
     session.expire_all()
     return [one for one in ecs_service.entities_with(session) if session.get_one(Entity, one).updated_at > LONG_AGO]
-
-
-@contextmanager
-def _statements(engine: Engine) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        seen.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(engine, "before_cursor_execute", note)
 
 
 def test_entities_are_made_one_or_many_at_a_time(session: Session) -> None:
@@ -210,7 +198,7 @@ def test_an_entity_with_many_of_a_component_is_found_once(session: Session) -> N
 
 
 def test_filters_are_exists_and_nothing_that_reads_everything(session: Session, engine: Engine) -> None:
-    with _statements(engine) as seen:
+    with statements_to(engine) as seen:
         ecs_service.entities_with(session, ImageDimensionsComponent, FramePropertiesComponent, after=7, limit=3)
         ecs_service.entities_by_attribute(session, ImageDimensionsComponent, width_pixels=1)
     selects = [statement for statement in seen if "SELECT" in statement]
@@ -292,9 +280,9 @@ def test_many_take_as_few_statements_as_one(
 ) -> None:
     one, *many = ecs_service.create_entities(session, 300)
     ecs_service.add_components(session, ImageDimensionsComponent, [_size(entity) for entity in (one, *many)])
-    with _statements(engine) as for_one:
+    with statements_to(engine) as for_one:
         work(session, [one])
-    with _statements(engine) as for_many:
+    with statements_to(engine) as for_many:
         work(session, many)
     assert len(for_many) == len(for_one)
 
