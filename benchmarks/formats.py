@@ -8,6 +8,7 @@ together. *Bare* are the calls of the libraries themselves, as a script makes th
 
 import argparse
 import asyncio
+import gc
 import os
 import sys
 import tempfile
@@ -58,6 +59,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("names", nargs="*", help="files to examine, as in the first column; all when none is named")
     arguments = parser.parse_args()
+    gc.freeze()  # as the program does with what it has imported
     with (
         tempfile.TemporaryDirectory() as folder,
         executors.opened(ParserLimits(), jobs=1) as executor,

@@ -7,7 +7,7 @@ from dam.core.exceptions import TaskFailed
 from dam.core.system_params import Offload
 from dam.services import examination_task
 from dam.services.content_service import Content
-from dam.services.examination_task import ExaminationTask
+from dam.services.examination_task import PlainTask
 from dam.services.facts import Facts
 from dam.services.readers import catalogue
 
@@ -15,7 +15,7 @@ FILES_TOGETHER = 32
 BYTES_TOGETHER = 8 << 20
 SMALL_PICTURE_BYTES = 32 << 10
 
-type _Group = tuple[ExaminationTask, ...]
+type _Group = list[PlainTask]
 
 
 async def examine_all(offload: Offload, limits: ParserLimits, contents: Mapping[int, Content]) -> dict[int, Facts]:
@@ -28,7 +28,7 @@ async def examine_all(offload: Offload, limits: ParserLimits, contents: Mapping[
     found: dict[int, list[Facts]] = {entity_id: [] for entity_id in contents}
     groups = list(_groups(limits, contents))
     while groups:
-        outcomes = await offload.map(examination_task.run_all, map(examination_task.plain, groups))
+        outcomes = await offload.map(examination_task.run_all, groups)
         dead: list[_Group] = []
         for group, outcome in zip(groups, outcomes, strict=True):
             if not isinstance(outcome, TaskFailed):
@@ -43,47 +43,39 @@ async def examine_all(offload: Offload, limits: ParserLimits, contents: Mapping[
 
 def _groups(limits: ParserLimits, contents: Mapping[int, Content]) -> Iterator[_Group]:
     """Give the files that have readers, quick ones many together: handing one over may cost more than examining it."""
-    group: list[ExaminationTask] = []
+    max_pixels = limits.max_pixels
+    group: _Group = []
     size = 0
     for entity_id, content in contents.items():
-        task = _task(entity_id, content, limits)
-        if task.readers and not _is_quick(task, content.size_bytes):
-            yield (task,)
-        elif task.readers:
-            group.append(task)
-            size += content.size_bytes
+        readers = catalogue.readers_for(content.mime_type)
+        if not readers:
+            continue
+        task = (entity_id, content.path, content.mime_type, readers, max_pixels)
+        if content.size_bytes > (SMALL_PICTURE_BYTES if "pixels" in readers else BYTES_TOGETHER):
+            yield [task]
+            continue
+        group.append(task)
+        size += content.size_bytes
         if len(group) == FILES_TOGETHER or size >= BYTES_TOGETHER:
-            yield tuple(group)
+            yield group
             group, size = [], 0
     if group:
-        yield tuple(group)
-
-
-def _is_quick(task: ExaminationTask, size_bytes: int) -> bool:
-    return size_bytes <= (SMALL_PICTURE_BYTES if "pixels" in task.readers else BYTES_TOGETHER)
+        yield group
 
 
 def _split(group: _Group) -> list[_Group]:
     """Return what to try one by one in the place of this; nothing when it can't be split."""
     if len(group) > 1:
-        return [(task,) for task in group]
-    [task] = group
-    return [(task._replace(readers=(reader,)),) for reader in task.readers] if len(task.readers) > 1 else []
+        return [[task] for task in group]
+    [(entity_id, path, mime_type, readers, max_pixels)] = group
+    if len(readers) == 1:
+        return []
+    return [[(entity_id, path, mime_type, (reader,), max_pixels)] for reader in readers]
 
 
 def _add(found: dict[int, list[Facts]], group: _Group, outcomes: list[Facts]) -> None:
     for task, facts in zip(group, outcomes, strict=True):
-        found[task.entity_id].append(facts)
-
-
-def _task(entity_id: int, content: Content, limits: ParserLimits) -> ExaminationTask:
-    return ExaminationTask(
-        entity_id=entity_id,
-        path=content.path,
-        mime_type=content.mime_type,
-        readers=catalogue.readers_for(content.mime_type),
-        max_pixels=limits.max_pixels,
-    )
+        found[task[0]].append(facts)
 
 
 def _merged(parts: list[Facts]) -> Facts:

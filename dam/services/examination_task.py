@@ -40,11 +40,6 @@ def run_all(tasks: Iterable[PlainTask]) -> list[PlainFacts]:
     return [([(type(fact), fact[:]) for fact in facts.found], facts.problems) for facts in _examined(tasks)]
 
 
-def plain(tasks: Iterable[ExaminationTask]) -> list[PlainTask]:
-    """Return tasks as they travel."""
-    return [task[:] for task in tasks]
-
-
 def facts_of(outcomes: Iterable[PlainFacts]) -> list[Facts]:
     """Return the facts that have come back."""
     return [Facts(tuple([kind(*values) for kind, values in found]), problems) for found, problems in outcomes]
