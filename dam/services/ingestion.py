@@ -158,10 +158,10 @@ class _Pipeline:
             known = self._known_sources.among(session, stats)
         changed = []
         for entry in entries:
-            source = known.get(entry.path)
-            if source is not None and self._is_still_stored(source, _size(entry)):
+            source, size = known.get(entry.path), _size(entry)
+            if source is not None and self._is_still_stored(source, size):
                 self._seen_again.append(source.id)
-                self._tell(Outcome(entry.path, Status.UNCHANGED, source.entity_id, source.sha256, None, _size(entry)))
+                self._tell(Outcome(entry.path, Status.UNCHANGED, source.entity_id, source.sha256, size_bytes=size))
             else:
                 changed.append(entry)
         if len(self._seen_again) >= SEEN_TOGETHER:

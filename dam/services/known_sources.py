@@ -46,8 +46,8 @@ class KnownSources:
         self, session: Session, statement: Select[*tuple[Any, ...]], stats: dict[str, str]
     ) -> dict[str, KnownSource]:
         return {
-            path: KnownSource(*known)
-            for path, seen_stat, source_type, *known in session.execute(statement).all()
+            path: KnownSource(row, entity_id, sha256)
+            for path, seen_stat, source_type, row, entity_id, sha256 in session.execute(statement).all()
             if seen_stat is not None and stats.get(path) == seen_stat and source_type == self._source_type
         }
 
