@@ -5,7 +5,7 @@ delay; ratios are medians of those within a round. The time of processors is tha
 together. *Bare* are the calls of the libraries themselves, as a script makes them that trusts its files
 (``benchmarks.bare_readers``). *Direct* examines the file again and again, and forgets what it finds; *here* does as the
 program does, with groups of files and the facts of each kept by asset, but in one process; *stream* does that with a
-worker, so that stream beside here is what isolation costs.
+worker. Stream beside direct is what the program costs a file, beside here what of that is for the worker.
 """
 
 import argparse

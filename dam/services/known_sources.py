@@ -24,8 +24,8 @@ class KnownSources:
     """Finds the unchanged files of a walk, batch after batch.
 
     A folder is walked in the order in which it was walked before, so the rows of a batch mostly follow those of the
-    batch before. They are looked for there first, which costs a third of finding each by its path; the rest are found
-    by theirs. A batch of which nothing is known leaves no place to look first.
+    batch before. They are looked for there first, at less than half of what finding each by its path costs; the rest
+    are found by theirs. A batch of which nothing is known leaves no place to look first.
     """
 
     def __init__(self, *, source_type: str) -> None:
@@ -46,8 +46,8 @@ class KnownSources:
         self, session: Session, statement: Select[*tuple[Any, ...]], stats: dict[str, str]
     ) -> dict[str, KnownSource]:
         return {
-            path: KnownSource(row, entity_id, sha256)
-            for path, seen_stat, source_type, row, entity_id, sha256 in session.execute(statement).all()
+            path: KnownSource(source_id, entity_id, sha256)
+            for path, seen_stat, source_type, source_id, entity_id, sha256 in session.execute(statement).all()
             if seen_stat is not None and stats.get(path) == seen_stat and source_type == self._source_type
         }
 
