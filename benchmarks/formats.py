@@ -199,7 +199,7 @@ def _pictures() -> Iterator[tuple[str, Maker]]:
     yield "grainy.icns", _saved("ICNS", icon)
     for suffix, kind in (("gif", "GIF"), ("png", "PNG"), ("webp", "WEBP"), ("avif", "AVIF")):
         yield f"moving.{suffix}", _moving(kind)
-    yield "size_only.pam", lambda path: path.write_bytes(media.pam_bytes(grainy))
+    yield "grainy.pam", lambda path: path.write_bytes(media.pam_bytes(grainy))
     yield "size_only.svg", lambda path: path.write_bytes(media.svg_bytes() + b"<!-- -->" * 25_000)
 
 

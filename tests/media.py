@@ -194,11 +194,14 @@ def ktx2_bytes(width: int = 64, height: int = 48) -> bytes:
     return b"\xabKTX 20\xbb\r\n\x1a\n" + bytes(8) + struct.pack("<II", width, height) + bytes(52)
 
 
-def pam_bytes(image: Image.Image | None = None) -> bytes:
-    """Return a portable arbitrary map."""
+def pam_bytes(image: Image.Image | None = None, *, tuple_type: str = "RGB", maxval: int = 255) -> bytes:
+    """Return a portable arbitrary map; samples of 0 to 255 are scaled to a largest value of ``maxval``."""
     image = image or picture()
-    header = f"P7\nWIDTH {image.width}\nHEIGHT {image.height}\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n"
-    return header.encode() + image.tobytes()
+    depth = len(image.getbands())
+    stored = np.uint8 if maxval < 256 else ">u2"
+    samples = np.rint(np.asarray(image).astype(np.float64) * maxval / 255).astype(stored)
+    sizes = f"WIDTH {image.width}\nHEIGHT {image.height}\nDEPTH {depth}\nMAXVAL {maxval}"
+    return f"P7\n{sizes}\nTUPLTYPE {tuple_type}\nENDHDR\n".encode() + samples.tobytes()
 
 
 def pfm_bytes(width: int = 64, height: int = 48) -> bytes:

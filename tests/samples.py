@@ -73,6 +73,7 @@ def _pictures() -> list[Sample]:
         _picture("still.pbm", "image/x-portable-bitmap", lambda: picture_bytes("PPM", picture(mode="1"))),
         _picture("still.pgm", "image/x-portable-graymap", lambda: picture_bytes("PPM", picture(mode="L"))),
         _picture("still.ppm", "image/x-portable-pixmap", lambda: picture_bytes("PPM")),
+        _picture("still.pam", "image/x-portable-arbitrarymap", media.pam_bytes),
         _picture("still.xbm", "image/x-xbitmap", lambda: picture_bytes("XBM", picture(mode="1"))),
         _picture("still.xpm", "image/x-xpixmap", media.xpm_bytes, (_size(2, 3),)),
         _picture("two.ico", "image/vnd.microsoft.icon", _icons, (_size(48, 48),)),
@@ -94,7 +95,6 @@ def _headers_only() -> list[Sample]:
         ("still.svg", "image/svg+xml", media.svg_bytes),
         ("still.ktx", "image/ktx", media.ktx_bytes),
         ("still.ktx2", "image/ktx2", media.ktx2_bytes),
-        ("still.pam", "image/x-portable-arbitrarymap", media.pam_bytes),
         ("still.pfm", "image/x-portable-floatmap", media.pfm_bytes),
         ("still.xcf", "image/x-xcf", media.xcf_bytes),
     ]

@@ -1,7 +1,8 @@
 """Which reader reads which type, in plain lists, so that asking costs no library."""
 
-# Pillow's name of the format and the module that registers it. These are the only formats that Pillow is ever asked to
-# open: PostScript, WMF and the stubs, which start programs or hand the file to strangers, are not among them.
+# Pillow's name of the format and the module that registers it, which for PAM is our own. These are the only formats
+# that Pillow is ever asked to open: PostScript, WMF and the stubs, which start programs or hand the file to strangers,
+# are not among them.
 PILLOW_PLUGINS = {
     "image/avif": ("AVIF", "PIL.AvifImagePlugin"),
     "image/bmp": ("BMP", "PIL.BmpImagePlugin"),
@@ -24,6 +25,7 @@ PILLOW_PLUGINS = {
     "image/x-dds": ("DDS", "PIL.DdsImagePlugin"),
     "image/x-icns": ("ICNS", "PIL.IcnsImagePlugin"),
     "image/x-jp2-codestream": ("JPEG2000", "PIL.Jpeg2KImagePlugin"),
+    "image/x-portable-arbitrarymap": ("PAM", "dam.services.readers.pam_plugin"),
     "image/x-portable-bitmap": ("PPM", "PIL.PpmImagePlugin"),
     "image/x-portable-graymap": ("PPM", "PIL.PpmImagePlugin"),
     "image/x-portable-pixmap": ("PPM", "PIL.PpmImagePlugin"),
@@ -49,7 +51,6 @@ SIZE_ONLY_TYPES = (
     "image/ktx",
     "image/ktx2",
     "image/svg+xml",
-    "image/x-portable-arbitrarymap",
     "image/x-portable-floatmap",
 )
 

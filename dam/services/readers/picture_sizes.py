@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from dam.services.facts import ImageDimensions
 from dam.services.readers.iso_boxes import file_boxes_of
+from dam.services.readers.pam_header import read_header
 from dam.services.readers.problem import UnreadableFile
 from dam.services.text_types import decode
 
@@ -55,13 +56,13 @@ def _ktx(file: BinaryIO) -> tuple[int, int]:
     return int.from_bytes(fields[:4], order), max(1, int.from_bytes(fields[4:], order))  # type: ignore[arg-type]  # "little" or "big"
 
 
-def _portable_map(file: BinaryIO) -> tuple[int, int]:
-    head = file.read(4096)
-    if head.startswith(b"P7"):
-        width, height = (re.search(rb"^%s (\d{1,9})\s*$" % name, head, re.MULTILINE) for name in (b"WIDTH", b"HEIGHT"))
-        if width and height:
-            return int(width[1]), int(height[1])
-    found = re.match(rb"P[Ff]\s+(\d{1,9})\s+(\d{1,9})\s", head)
+def _portable_arbitrary_map(file: BinaryIO) -> tuple[int, int]:
+    header = read_header(file)
+    return header.width, header.height
+
+
+def _portable_float_map(file: BinaryIO) -> tuple[int, int]:
+    found = re.match(rb"P[Ff]\s+(\d{1,9})\s+(\d{1,9})\s", file.read(4096))
     if not found:
         raise UnreadableFile("the header does not say how large the picture is")
     return int(found[1]), int(found[2])
@@ -164,6 +165,6 @@ _FORMATS: dict[str, Callable[[BinaryIO], tuple[int, int] | None]] = {
     "image/ktx": _ktx,
     "image/ktx2": _ktx,
     "image/svg+xml": _svg,
-    "image/x-portable-arbitrarymap": _portable_map,
-    "image/x-portable-floatmap": _portable_map,
+    "image/x-portable-arbitrarymap": _portable_arbitrary_map,
+    "image/x-portable-floatmap": _portable_float_map,
 }
