@@ -7,8 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from itertools import batched
-from typing import NamedTuple
+from itertools import batched, repeat
 
 from dam.core import claims
 from dam.core.events import FilesImported, ImportedFile, ImportResult, SourcesSeenAgain
@@ -17,7 +16,7 @@ from dam.core.world import World
 from dam.models.file_location_component import LOCAL_CAS, LOCAL_REFERENCE
 from dam.models.original_source_info_component import LOCAL_FILE, REFERENCED_FILE
 from dam.services.extraction_lane import ExtractionLane
-from dam.services.file_storage import ContentId, FileStorage
+from dam.services.file_storage import FileStorage
 from dam.services.intake import Intake, Refused
 from dam.services.intake_pool import Group, IntakePool, IntakeProcesses
 from dam.services.known_sources import KnownSource, KnownSources
@@ -42,7 +41,8 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
-class Outcome(NamedTuple):
+@dataclass(slots=True)  # as WalkEntry
+class Outcome:
     """What became of one path, and why when it was not taken in."""
 
     path: str
@@ -153,29 +153,36 @@ class _Pipeline:
     def _without_unchanged(self, entries: list[WalkEntry]) -> list[WalkEntry]:
         if self._options.rehash or not entries:
             return entries
-        stats = {entry.path: stat_signature(entry.stat) for entry in entries if entry.stat is not None}
+        files = [(entry.path, stat_signature(entry.stat)) for entry in entries if entry.stat is not None]
         with self._world.reading() as session:
-            known = self._known_sources.among(session, stats)
-        changed = []
-        for entry in entries:
-            source, size = known.get(entry.path), _size(entry)
-            if source is not None and self._is_still_stored(source, size):
-                self._seen_again.append(source.id)
-                self._tell(Outcome(entry.path, Status.UNCHANGED, source.entity_id, source.sha256, size_bytes=size))
-            else:
+            known = self._known_sources.among(session, files)
+        changed, sizes = [], list(map(_size, entries))
+        stored = self._are_still_stored(known, sizes)
+        for entry, source, size, is_stored in zip(entries, known, sizes, stored, strict=True):
+            if source is None or not is_stored:
                 changed.append(entry)
+                continue
+            source_id, entity_id, sha256 = source
+            self._seen_again.append(source_id)
+            self._on_outcome(Outcome(entry.path, Status.UNCHANGED, entity_id, sha256, None, size))
+        self._counts[Status.UNCHANGED] += len(entries) - len(changed)
         if len(self._seen_again) >= SEEN_TOGETHER:
             self._note_seen()
         return changed
+
+    def _are_still_stored(self, known: Sequence[KnownSource | None], sizes: Sequence[int]) -> Iterator[bool]:
+        """Say of each known file whether the storage has what it is to have of it."""
+        if not self._options.copy:
+            return repeat(True, len(known))
+        sought = [source and (source[2], size) for source, size in zip(known, sizes, strict=True)]
+        contained = iter(self._storage.contains_each(filter(None, sought)))
+        return (each is not None and next(contained) for each in sought)
 
     def _note_seen(self) -> None:
         """Write down which sources were seen again."""
         sources, self._seen_again = self._seen_again, []
         if sources:
             self._runner.run(self._world.dispatch(SourcesSeenAgain(sources=sources, seen_at=datetime.now(UTC))))
-
-    def _is_still_stored(self, source: KnownSource, size: int) -> bool:
-        return not self._options.copy or self._storage.contains(ContentId(source.sha256), size)
 
     def _submit(self) -> None:
         """Have the group taken in, and record what is done."""

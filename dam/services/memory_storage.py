@@ -5,7 +5,7 @@ import hashlib
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -67,6 +67,10 @@ class MemoryStorage:
     def contains(self, content_id: ContentId, size: int) -> bool:
         """Say whether there is an object of this name and length in bytes."""
         return content_id in self._objects and len(self._objects[content_id]) == size
+
+    def contains_each(self, objects: Iterable[tuple[bytes, int]]) -> list[bool]:
+        """Say of many, each by its SHA-256 and length, what ``contains`` says of one."""
+        return [self.contains(ContentId(sha256), size) for sha256, size in objects]
 
     def check(self, content_id: ContentId, size: int) -> ObjectState:
         """Compare an object with its name and length in bytes."""

@@ -141,6 +141,15 @@ class TestEveryStorage:
         assert not storage.contains(id_of(b"content"), 8)
         assert not storage.contains(id_of(b"other"), 5)
 
+    def test_many_objects_are_asked_for_together(self, storage: FileStorage, adder: Adder) -> None:
+        adder.add(b"one", b"other")
+        asked = [
+            (id_of(data).sha256, length) for data, length in ((b"one", 3), (b"none", 4), (b"one", 4), (b"other", 5))
+        ]
+
+        assert storage.contains_each(asked) == [True, False, False, True]
+        assert storage.contains_each([]) == []
+
     def test_a_check_says_what_is_wrong(self, storage: FileStorage, adder: Adder) -> None:
         adder.add(b"content")
 

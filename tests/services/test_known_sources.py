@@ -27,11 +27,16 @@ def _record(session: Session, files: Sequence[ImportedFile]) -> None:
 
 
 def _file(name: str, stat: str | None = "1 2 3 4") -> ImportedFile:
-    return imported(f"/{name}", f"{name} {stat}".encode(), seen_stat=stat)
+    return imported(f"/{name}", f"{name} {stat}".encode("utf-8", "surrogateescape"), seen_stat=stat)
 
 
 def _known(session: Session, stats: dict[str, str], source_type: str = "local_file") -> dict[str, KnownSource]:
-    return KnownSources(source_type=source_type).among(session, stats)
+    return _found(KnownSources(source_type=source_type), session, stats)
+
+
+def _found(sources: KnownSources, session: Session, stats: dict[str, str]) -> dict[str, KnownSource]:
+    known = sources.among(session, list(stats.items()))
+    return {path: one for path, one in zip(stats, known, strict=True) if one is not None}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +56,7 @@ def test_a_source_is_known_by_path_stat_and_type(
     session.commit()
     found = _known(session, {path: stat}, source_type)
     assert list(found) == ([path] if known else [])
-    assert all((one.entity_id, one.sha256) == (recorded.entity_id, file.sha256) for one in found.values())
+    assert all(one[1:] == (recorded.entity_id, file.sha256) for one in found.values())
 
 
 def test_a_source_whose_stat_cannot_be_trusted_is_not_known(session: Session) -> None:
@@ -72,7 +77,7 @@ def test_whatever_the_order_files_are_found_by_path_and_stat(
     known = KnownSources(source_type="local_file")
     for batch in walked:
         stats = {f"/{number}": stat for number, stat in batch}
-        found = {path: one.sha256 for path, one in known.among(session, stats).items()}
+        found = {path: one[2] for path, one in _found(known, session, stats).items()}
         assert found == {
             f"/{number}": _file(f"{number}", stat).sha256
             for group in recorded
@@ -91,13 +96,22 @@ def test_files_in_the_order_in_which_they_were_recorded_are_looked_up_together(
     known = KnownSources(source_type="local_file")
     with statements_to(engine) as asked:
         for batch in batched(names, 15):
-            assert len(known.among(session, {f"/{name}": "1 2 3 4" for name in batch})) == 15
+            assert len(_found(known, session, {f"/{name}": "1 2 3 4" for name in batch})) == 15
     assert sum("original_source_info" in statement for statement in asked) == 4
+
+
+def test_names_that_are_not_stored_as_they_are_are_known_all_the_same(session: Session, engine: Engine) -> None:
+    names = ["back\\slash", "byte\udcff", "double\\\\slash", "written \\xff"]
+    _record(session, [_file(name) for name in names])
+    with statements_to(engine) as asked:
+        assert list(_known(session, {f"/{name}": "1 2 3 4" for name in names})) == [f"/{name}" for name in names]
+    assert sum("original_source_info" in statement for statement in asked) == 1
+    assert _known(session, {"/back\\\\slash": "1 2 3 4", "/written \udcff": "1 2 3 4"}) == {}
 
 
 def test_seeing_sources_again_changes_only_when(session: Session) -> None:
     _record(session, [_file(name) for name in "abcde"])
-    seen_again(session, [_known(session, {f"/{name}": "1 2 3 4"})[f"/{name}"].id for name in "abd"], LATER)
+    seen_again(session, [_known(session, {f"/{name}": "1 2 3 4"})[f"/{name}"][0] for name in "abd"], LATER)
     rows = session.scalars(select(OriginalSourceInfoComponent)).all()
     seen = {row.original_path: (row.first_seen_at, row.last_seen_at) for row in rows}
     assert seen == {f"/{name}": (NOW, LATER if name in "abd" else NOW) for name in "abcde"}
