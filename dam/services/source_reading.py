@@ -13,7 +13,7 @@ from dam.core.file_operations import FileOperationsResource
 from dam.services.source_walk import is_trustworthy, stat_signature
 
 HEAD_BYTES = 64 * 1024
-WHOLE_BYTES = 1024 * 1024  # up to this a file is read in one piece: the second thread costs more than it brings
+WHOLE_BYTES = 1024 * 1024  # up to this a file is read in one piece: more threads cost more than they bring
 BLOCK_BYTES = 1024 * 1024
 WRITTEN_BACK_BYTES = 32 * 1024 * 1024  # by itself the kernel would begin only with gigabytes waiting
 _HASHED_BYTES = 256 * 1024  # larger ones cost the kernel fresh pages each time
@@ -142,20 +142,23 @@ class _Pass:
         )
 
     def _in_blocks(self, expected_size: int) -> Digest:
-        """Hash MD5 in a second thread, because it takes longer than the reading, SHA-256 and the copying together.
+        """Hash in a thread for each hash, while this one reads and copies, which takes the longer the slower memory is.
 
         Stops at the expected size, so that a file that grows as fast as it is read comes to an end.
         """
         sha256 = hashlib.sha256()
         md5 = hashlib.md5(usedforsecurity=False)
         size, head = 0, b""
-        with ThreadPoolExecutor(1) as beside, _Writeback(self._copy_to, self._files) as writeback:
+        with (
+            ThreadPoolExecutor(1) as for_sha256,
+            ThreadPoolExecutor(1) as for_md5,
+            _Writeback(self._copy_to, self._files) as writeback,
+        ):
             blocks = _Blocks()
             while block := self._fill(blocks.next_free(), size):
                 if self._is_stopped():
                     raise ReadingStopped
-                blocks.busy_until(beside.submit(md5.update, block))
-                sha256.update(block)
+                blocks.busy_until(for_sha256.submit(sha256.update, block), for_md5.submit(md5.update, block))
                 self._copy(block)
                 writeback.wrote(len(block))
                 head += bytes(block[: HEAD_BYTES - len(head)])
@@ -182,18 +185,18 @@ class _Pass:
 
 
 class _Blocks:
-    """A ring of buffers, each free again when the second thread is done with it."""
+    """A ring of buffers, each free again when the threads that hash are done with it."""
 
     def __init__(self) -> None:
         self._free = [memoryview(bytearray(BLOCK_BYTES)) for _ in range(_BLOCKS_IN_FLIGHT)]
-        self._busy: deque[tuple[Future[None], memoryview]] = deque()
+        self._busy: deque[tuple[tuple[Future[None], ...], memoryview]] = deque()
         self._latest = self._free[0]
 
     def next_free(self) -> memoryview:
         self._latest = self._free.pop() if self._free else self._take_back()
         return self._latest
 
-    def busy_until(self, done: Future[None]) -> None:
+    def busy_until(self, *done: Future[None]) -> None:
         self._busy.append((done, self._latest))
 
     def wait(self) -> None:
@@ -202,7 +205,8 @@ class _Blocks:
 
     def _take_back(self) -> memoryview:
         done, buffer = self._busy.popleft()
-        done.result()
+        for each in done:
+            each.result()
         return buffer
 
 
