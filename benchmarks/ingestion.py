@@ -147,10 +147,10 @@ def _unchanged(sizes: Sizes, home: Path) -> list[Row]:
 
 
 def _growth(sizes: Sizes, home: Path) -> list[Row]:
-    """Add the same thousand files to a small library and to a large one."""
-    fresh = corpus.small_files(home / "small-1000", 1_000)
-    many = corpus.small_files(home / f"small-{sizes.library + 2_000}", sizes.library + 2_000)
-    few = corpus.small_files(home / "small-3000", 3_000)
+    """Add a thousand files that neither knows to a small library and to a large one."""
+    fresh = corpus.small_files(home / "small-fresh", 1_000, first=10 * sizes.library)
+    many = corpus.small_files(home / f"small-{sizes.library}", sizes.library)
+    few = corpus.small_files(home / "small-1000", 1_000)
     contenders = [
         Contender(
             f"into {name}",
@@ -160,20 +160,21 @@ def _growth(sizes: Sizes, home: Path) -> list[Row]:
             ENVIRONMENT,
         )
         for name, library in (
-            ("1,000 assets", _library(few, home / "library-3000")),
-            (f"{sizes.library:,} assets", _library(many, home / f"library-{sizes.library + 2_000}")),
+            ("1,000 assets", _library(few, home / "library-1000")),
+            (f"{sizes.library:,} assets", _library(many, home / f"library-{sizes.library}")),
         )
     ]
     return _rows("growth", take_turns(contenders, home, runs=sizes.runs), contenders, 1_000, beside="into 1,000 assets")
 
 
 def _memory(sizes: Sizes, home: Path) -> list[Row]:
+    """Take the most of several runs, because a short one may end between two looks at its memory."""
     few = corpus.small_files(home / "small-1000", 1_000)
     many = corpus.small_files(home / f"small-{sizes.library}", sizes.library)
     rows = []
     base: Timing | None = None
     for name, root, count in (("1,000 files", few, 1_000), (f"{sizes.library:,} files", many, sizes.library)):
-        timing = take_turns([added(root)], home, runs=0, memory=True)["dam-cli add-asset"]
+        timing = take_turns([added(root)], home, runs=2, memory=True)["dam-cli add-asset"]
         base = base or timing
         peak = f"peak of the process tree {timing.peak_bytes / 1e6:.0f} MB"
         note = f"{peak}, {timing.peak_bytes / base.peak_bytes:.2f} of that with 1,000 files"
