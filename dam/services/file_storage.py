@@ -20,7 +20,7 @@ from dam.core.exceptions import (
 from dam.core.file_operations import FileOperationsResource
 from dam.services.content_id import ContentId
 from dam.services.deposit import Deposit, LocalDeposit
-from dam.services.publication import DAMAGED_FOLDER, Outcome, Publication, Published, drop, object_path
+from dam.services.publication import DAMAGED_FOLDER, Outcome, Publication, Published, drop, object_path, path_named
 from dam.services.source_reading import never, sha256_of
 from dam.services.staging import OBJECT_TIME_NS, StagedFile, StagingFolder
 
@@ -164,9 +164,8 @@ class LocalFileStorage:
         """Say of many, each by its SHA-256 and length, what ``contains`` says of one."""
         root, contained = self._root, []
         for sha256, size in objects:  # an object of a class for each would take half as long as the system does
-            name = sha256.hex()
             try:
-                found = os.stat(f"{root}/{name[:2]}/{name[2:4]}/{name}")
+                found = os.stat(path_named(root, sha256.hex()))
             except OSError:
                 contained.append(False)
             else:

@@ -181,7 +181,11 @@ class Publication:
 
 def object_path(root: str, content_id: ContentId) -> str:
     """Return where a storage folder keeps an object."""
-    name = str(content_id)
+    return path_named(root, str(content_id))
+
+
+def path_named(root: str, name: str) -> str:
+    """Return where a storage folder keeps the object of a name, which is a SHA-256 in hexadecimal."""
     return f"{root}/{name[:2]}/{name[2:4]}/{name}"
 
 

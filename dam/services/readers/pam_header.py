@@ -47,11 +47,11 @@ def _fields(lines: bytes) -> dict[bytes, bytes]:
     """Return what the lines after the first say; a kind of tuple may be told on several."""
     fields: dict[bytes, bytes] = {}
     for line in lines.split(b"\n")[1:]:
-        name, _, value = line.strip().partition(b" ")
+        name, *value = line.strip().split(None, 1) or [b"#"]
         if name == b"TUPLTYPE" and name in fields:
-            fields[name] += b" " + value.strip()
+            fields[name] = b" ".join([fields[name], *value])
         elif not name.startswith(b"#"):
-            fields[name] = value.strip()
+            fields[name] = b"".join(value)
     return fields
 
 

@@ -12,7 +12,7 @@ from dam.services.readers.pam_header import PamHeader, read_header
 from dam.services.readers.problem import UnreadableFile
 
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-# The standard's own, those by which Ghostscript and ImageMagick name theirs, and none at all, where the depth tells.
+# The standard's own, CMYK, and none at all, where the number of channels tells.
 _TUPLE_TYPES = {
     1: ("", "GRAYSCALE", "BLACKANDWHITE"),
     2: ("", "GRAYSCALE_ALPHA", "BLACKANDWHITE_ALPHA"),

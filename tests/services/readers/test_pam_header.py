@@ -19,7 +19,7 @@ def test_a_header_says_how_its_samples_are_kept() -> None:
 
 
 def test_comments_empty_lines_any_order_and_blanks_are_allowed() -> None:
-    content = b"P7\n# by hand\nMAXVAL  255 \n\nTUPLTYPE RGB\nDEPTH 4\n HEIGHT 2\nTUPLTYPE ALPHA\nWIDTH 3\nENDHDR\n"
+    content = b"P7\n# by hand\nMAXVAL\t 255 \n\nTUPLTYPE RGB\nDEPTH 4\n HEIGHT 2\nTUPLTYPE ALPHA\nWIDTH 3\nENDHDR\n"
 
     assert header(content) == PamHeader(
         width=3, height=2, depth=4, maxval=255, tuple_type="RGB ALPHA", size_bytes=len(content)
