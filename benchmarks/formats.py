@@ -1,8 +1,11 @@
 """What a file of each format costs: ``python -m benchmarks.formats`` examines it here, and isolated in a worker.
 
 The contenders take turns in each round. Times are the least of the rounds, because all that a busy machine adds is
-delay; ratios are medians of those within a round. The time of processors is that of the program and the worker
-together. *Bare* are the calls of the libraries themselves, as a script makes them that trusts its files
+delay; ratios are medians of those within a round. *Stream* and *direct* run one right after the other, and rounds go on
+until the median of their ratio is known to 3 %, or there are eight times as many. The time of processors is that of the
+program and the worker together.
+
+*Bare* are the calls of the libraries themselves, as a script makes them that trusts its files
 (``benchmarks.bare_readers``). *Direct* examines the file again and again, and forgets what it finds; *here* does as the
 program does, with groups of files and the facts of each kept by asset, but in one process; *stream* does that with a
 worker. Stream beside direct is what the program costs a file, beside here what of that is for the worker.
@@ -15,10 +18,12 @@ import os
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from itertools import batched
+from math import sqrt
 from pathlib import Path
 from statistics import median
 
@@ -38,14 +43,17 @@ from dam.systems.metadata_systems import CHUNK_SIZE
 from tests import media
 
 BARE, DIRECT, HERE, ALONE, STREAM = "bare", "direct", "here", "one by one", "stream"
-SECONDS_A_TURN = 0.15
+SECONDS_A_TURN = 0.1
 MOST_A_TURN = 4096
+PRECISION = 0.03
+TIMES_AS_MANY = 8
 HEADING = """
 | file | KB | bare, ms | direct, ms | here, ms | one by one, ms | stream, ms | / here | / direct | / bare | processors: direct, ms | stream, ms | / direct |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|"""  # noqa: E501  a row of a table
 PDF_PADDING = 200_000
 
 type Maker = Callable[[Path], object]
+type Run = Callable[[ExaminationTask, Executor, int], None]
 
 
 @dataclass
@@ -58,7 +66,7 @@ class Spent:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--rounds", type=int, default=11, help="at least; up to eight times as many where it is noisy")
     parser.add_argument("names", nargs="*", help="files to examine, as in the first column; all when none is named")
     arguments = parser.parse_args()
     gc.freeze()  # as the program does with what it has imported
@@ -106,17 +114,32 @@ def in_turns(task: ExaminationTask, executor: Executor, rounds: int) -> dict[str
     """Time each contender once a round, each round beginning with another, after one that warms up."""
     assert examination_task.run(task).found, f"nothing is known of {task.path}"
     took = min(seconds(lambda: examination_task.run(task)) for _ in range(5))
-    count = max(1, min(MOST_A_TURN, round(SECONDS_A_TURN / took)))
-    contenders = [(BARE, bare), (DIRECT, direct), (HERE, here), (ALONE, one_by_one), (STREAM, stream)]
-    spent = {name: Spent() for name, _ in contenders}
-    for number in range(rounds + 1):
-        contenders.append(contenders.pop(0))
-        for name, run in contenders:
-            wall, processors = timed(lambda run=run: run(task, executor, count), executor)  # type: ignore[misc]  # PEP 8 has no word for it
+    files_a_turn = max(1, min(MOST_A_TURN, round(SECONDS_A_TURN / took)))
+    compared = deque([(DIRECT, direct), (STREAM, stream)])
+    others: deque[tuple[str, Run]] = deque([(BARE, bare), (HERE, here), (ALONE, one_by_one)])
+    spent = {name: Spent() for name, _ in (*compared, *others)}
+    number = 0
+    while True:
+        compared.rotate()
+        others.rotate()
+        for name, run in (*compared, *others):
+            wall, processors = timed(lambda run=run: run(task, executor, files_a_turn), executor)  # type: ignore[misc]  # PEP 8 has no word for it
             if number > 0:
-                spent[name].wall.append(wall / count)
-                spent[name].processors.append(processors / count)
-    return spent
+                spent[name].wall.append(wall / files_a_turn)
+                spent[name].processors.append(processors / files_a_turn)
+        if number >= rounds and (number >= TIMES_AS_MANY * rounds or is_settled(spent)):
+            return spent
+        number += 1
+
+
+def is_settled(spent: dict[str, Spent]) -> bool:
+    """Say whether the median of stream's ratio to direct is known well, whatever it is.
+
+    With 95 % certainty it lies between the values 0.98 * sqrt(n) places below and above the middle of n in order.
+    """
+    ratios = sorted(our / their for our, their in zip(spent[STREAM].wall, spent[DIRECT].wall, strict=True))
+    below = max(0, int((len(ratios) - 1.96 * sqrt(len(ratios))) / 2))
+    return ratios[-1 - below] - ratios[below] <= 2 * PRECISION * median(ratios)
 
 
 def bare(task: ExaminationTask, _executor: Executor, count: int) -> None:

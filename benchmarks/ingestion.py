@@ -147,8 +147,9 @@ def _unchanged(sizes: Sizes, home: Path) -> list[Row]:
 
 
 def _growth(sizes: Sizes, home: Path) -> list[Row]:
-    """Add a thousand files that neither knows to a small library and to a large one."""
-    fresh = corpus.small_files(home / "small-fresh", 1_000, first=10 * sizes.library)
+    """Add many files that neither knows to a small library and to a large one."""
+    count = sizes.library // 10
+    fresh = corpus.small_files(home / f"small-fresh-{count}", count, first=10 * sizes.library)
     many = corpus.small_files(home / f"small-{sizes.library}", sizes.library)
     few = corpus.small_files(home / "small-1000", 1_000)
     contenders = [
@@ -164,7 +165,7 @@ def _growth(sizes: Sizes, home: Path) -> list[Row]:
             (f"{sizes.library:,} assets", _library(many, home / f"library-{sizes.library}")),
         )
     ]
-    return _rows("growth", take_turns(contenders, home, runs=sizes.runs), contenders, 1_000, beside="into 1,000 assets")
+    return _rows("growth", take_turns(contenders, home, runs=sizes.runs), contenders, count, beside="into 1,000 assets")
 
 
 def _memory(sizes: Sizes, home: Path) -> list[Row]:
@@ -233,19 +234,23 @@ def _environment(home: Path) -> dict[str, str]:
 
 
 def _library(root: Path, library: Path) -> Path:
-    """Make a library of a folder once, and keep it."""
+    """Make a library of a folder once, and keep it; one that an older program made is brought up to date."""
     if not (library / "done").exists():
         shutil.rmtree(library, ignore_errors=True)
         library.mkdir(parents=True)
         command = [PROGRAM, "add-asset", "-r", str(root)]
         subprocess.run(command, env=_environment(library), check=True, stdout=subprocess.DEVNULL)
         (library / "done").touch()
+    _with_database(library)
     return library
 
 
 def _copy_of(library: Path) -> Callable[[Path], None]:
+    """Return what copies a library, its objects as links: they are never changed, and to copy them wears the disk."""
+
     def prepare(folder: Path) -> None:
-        subprocess.run(["cp", "-a", f"{library}/.", folder], check=True)
+        subprocess.run(["cp", "-al", library / "storage", folder], check=True)
+        shutil.copy(library / "dam.db", folder)
 
     return prepare
 

@@ -28,10 +28,10 @@ from dam.models import Entity
 
 __all__ = ["SCHEMA_REVISION", "Database", "components_markers", "metadata"]
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 BUSY_SECONDS = 30
-CACHE_KIB = 1024  # for each connection; more would grow with the library, and a batch touches few pages twice
-CHECKPOINT_PAGES = 4096  # 16 MiB of log; by default a batch of new assets in a large library fills it by itself
+CACHE_KIB = 1280  # for each connection; what a batch changes in the index of a large library fits in
+CHECKPOINT_PAGES = 16384  # 64 MiB of log; the same pages of the indexes change again and again meanwhile
 STATEMENTS_KEPT = 16  # by a connection; more are the same few statements with other numbers of parameters
 # Read-only (a standby), no privilege, damaged: https://www.postgresql.org/docs/current/errcodes-appendix.html
 POSTGRESQL_TROUBLE = ("25006", "42501", "XX001", "XX002")

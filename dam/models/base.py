@@ -49,10 +49,10 @@ class SingleComponent(Component, kw_only=True, eq=False):
     )
 
 
-def fact_digest(*values: object) -> bytes:
-    """Return 16 bytes (BLAKE2b) that stand for these values together."""
+def fact_digest(*values: object, size: int = 16) -> bytes:
+    """Return so many bytes (BLAKE2b) that stand for these values together."""
     text = "\0".join(map(str, values))
-    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=size).digest()
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(mapped_column,))
@@ -91,6 +91,11 @@ class RepeatableComponent(Component, kw_only=True, eq=False):
         return (UniqueConstraint("entity_id", "fact_digest"), *indexes)
 
     @classmethod
+    def digest_of(cls, *values: object) -> bytes:
+        """Return the 16 bytes that stand for these values of the ``same_fact`` columns."""
+        return fact_digest(*values)
+
+    @classmethod
     def _digest_of_row(cls, context: DefaultExecutionContext) -> bytes:
         row = context.get_current_parameters()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
-        return fact_digest(*(row[column] for column in cls.same_fact))
+        return cls.digest_of(*(row[column] for column in cls.same_fact))

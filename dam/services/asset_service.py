@@ -16,12 +16,12 @@ from dam.models import (
     FilePropertiesComponent,
     OriginalSourceInfoComponent,
 )
-from dam.models.base import Component, fact_digest
+from dam.models.base import Component
 from dam.services import ecs_service, fact_service
 
 
 class _Told(NamedTuple):
-    """A file's asset, and what stands for the facts that it lies there and came from there; see ``fact_digest``."""
+    """A file's asset, and what stands for the facts that it lies there and came from there."""
 
     entity: int
     file: ImportedFile
@@ -100,8 +100,8 @@ def _create_missing(session: Session, files: Sequence[ImportedFile], known: dict
 
 
 def _told(entity: int, file: ImportedFile) -> _Told:
-    location = fact_digest(file.storage_type, file.key, file.filename)
-    return _Told(entity, file, location, fact_digest(file.path))
+    location = FileLocationComponent.digest_of(file.storage_type, file.key, file.filename)
+    return _Told(entity, file, location, OriginalSourceInfoComponent.digest_of(file.path))
 
 
 def _mark_those_without_facts(session: Session, told: Sequence[_Told], created: set[int]) -> None:
@@ -142,7 +142,8 @@ def _statuses(
 def _write_rows(session: Session, told: Sequence[_Told]) -> None:
     for kind, rows in _rows(told).items():
         replacing = ("source_type", "last_seen_at", "seen_stat") if kind is OriginalSourceInfoComponent else ()
-        ecs_service.merge_components(session, kind, rows, replacing=replacing)
+        first_by = ("hash_value",) if kind is ContentHashMD5Component else ()
+        ecs_service.merge_components(session, kind, rows, replacing=replacing, first_by=first_by)
 
 
 def _rows(told: Sequence[_Told]) -> dict[type[Component], list[dict[str, Any]]]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from dam.core.components_markers import MarkerComponent
 from dam.core.exceptions import EntityNotFound
 from dam.models import Entity
-from dam.models.base import Base, Component, RepeatableComponent, fact_digest
+from dam.models.base import Base, Component, RepeatableComponent
 from dam.models.types import UtcDateTime
 from dam.services.bulk_rows import write_rows
 
@@ -90,15 +90,21 @@ def add_components(session: Session, kind: type[Component], rows: Sequence[Mappi
 
 
 def merge_components(
-    session: Session, kind: type[Component], rows: Sequence[Mapping[str, Any]], *, replacing: Iterable[str] = ()
+    session: Session,
+    kind: type[Component],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    replacing: Iterable[str] = (),
+    first_by: Iterable[str] = (),
 ) -> None:
     """Add many components of one kind; where a row of the same fact stands, only its ``replacing`` fields change.
 
     They are written in the order of their facts, so that of two who write the same one waits for the other, and not
-    both for each other. All rows have the same fields.
+    both for each other; ``first_by`` names columns that go before in that order, as those of a large index do whose
+    pages are then each changed once. All rows have the same fields.
     """
     fields = tuple(sorted(replacing))
-    ordered = sorted(_with_fact_digest(kind, rows), key=itemgetter(*_key_of_fact(kind)))
+    ordered = sorted(_with_fact_digest(kind, rows), key=itemgetter(*first_by, *_key_of_fact(kind)))
     write_rows(session, ("merge", kind, fields), lambda: _merging(session, kind, fields), ordered)
 
 
@@ -248,7 +254,7 @@ def _with_fact_digest(kind: type[Component], rows: Sequence[Mapping[str, Any]]) 
     """Return rows with what stands for their facts, if they are of a kind that has it and don't have it yet."""
     if not issubclass(kind, RepeatableComponent) or not rows or "fact_digest" in rows[0]:
         return rows
-    return [{**row, "fact_digest": fact_digest(*(row[column] for column in kind.same_fact))} for row in rows]
+    return [{**row, "fact_digest": kind.digest_of(*(row[column] for column in kind.same_fact))} for row in rows]
 
 
 def _run(session: Session, statement: Any) -> int:

@@ -8,7 +8,6 @@ from sqlalchemy import LargeBinary, Row, Select, Table, Text, bindparam, select,
 from sqlalchemy.orm import Session
 
 from dam.models import ContentHashSHA256Component, OriginalSourceInfoComponent
-from dam.models.base import fact_digest
 from dam.models.types import unescape_file_name
 
 # A file that was read before and has not changed since: the id of its source row, its entity and its SHA-256. There may
@@ -88,8 +87,9 @@ def _rows_after(latest: int, count: int) -> _Rows:
 
 
 def _rows_of(paths: Iterable[str]) -> _Rows:
-    digests = bindparam("digests", list(map(fact_digest, paths)), LargeBinary(), expanding=True)
-    return _rows().where(OriginalSourceInfoComponent.__table__.c.fact_digest.in_(digests))
+    source = OriginalSourceInfoComponent
+    digests = bindparam("digests", [source.digest_of(path) for path in paths], LargeBinary(), expanding=True)
+    return _rows().where(source.__table__.c.fact_digest.in_(digests))
 
 
 def _rows() -> _Rows:

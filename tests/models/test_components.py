@@ -174,6 +174,15 @@ def test_facts_that_differ_in_where_a_value_ends_have_different_digests(values: 
     assert len(fact_digest(*values)) == 16
 
 
+@given(st.lists(st.text(st.characters(exclude_characters="/", codec="utf-8")), min_size=2, max_size=2, unique=True))
+def test_files_of_a_folder_lie_side_by_side_in_the_index_of_paths(names: list[str]) -> None:
+    one, two = (OriginalSourceInfoComponent.digest_of("/folder/" + name) for name in names)
+    elsewhere = OriginalSourceInfoComponent.digest_of("/folder/below/" + names[0])
+    assert one[:4] == two[:4] != elsewhere[:4]
+    assert len({one, two, elsewhere}) == 3
+    assert {len(one), len(elsewhere)} == {16}
+
+
 def test_fields_that_only_the_database_needs_are_not_shown() -> None:
     location = FileLocationComponent(
         entity_id=1, content_identifier="", storage_type="", physical_path_or_key="", contextual_filename=""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -132,6 +132,14 @@ def test_merging_repeatable_components_knows_the_same_fact(session: Session) -> 
         rows = [_location(entity, path) for path in ("/a", "/b", "/a")]
         ecs_service.merge_components(session, FileLocationComponent, rows)
     assert len(ecs_service.get_components(session, entity, FileLocationComponent)) == 2
+
+
+def test_merging_may_go_by_another_order_first(session: Session) -> None:
+    one, two = ecs_service.create_entities(session, 2)
+    rows = [_location(one, "/b"), _location(two, "/a"), _location(one, "/a")]
+    ecs_service.merge_components(session, FileLocationComponent, rows, first_by=["physical_path_or_key"])
+    written = session.scalars(select(FileLocationComponent).order_by(FileLocationComponent.id)).all()
+    assert [(row.physical_path_or_key, row.entity_id) for row in written] == [("/a", one), ("/a", two), ("/b", one)]
 
 
 def test_adding_many_refuses_what_stands_already(session: Session) -> None:
