@@ -17,7 +17,7 @@ def main() -> None:
     """Run the cases and print a table of medians and ratios."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less of everything, one run each")
-    parser.add_argument("--runs", type=int, help="times that each is run, after once to warm up")
+    parser.add_argument("--runs", type=int, help="times that each is run, after once to warm up; 0: just once")
     parser.add_argument("--case", action="append", choices=ingestion.names(), help="only this one; may be repeated")
     parser.add_argument("--home", type=Path, default=Path("build/benchmarks"), help="where corpora and runs lie")
     parser.add_argument(
@@ -30,7 +30,7 @@ def main() -> None:
         _profile(arguments.profile.absolute(), home)
         return
     sizes = ingestion.QUICK if arguments.quick else ingestion.FULL
-    if arguments.runs:
+    if arguments.runs is not None:
         sizes = replace(sizes, runs=arguments.runs)
     print(
         f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, "

@@ -123,8 +123,8 @@ def _large(sizes: Sizes, home: Path) -> list[Row]:
 
 
 def _unchanged(sizes: Sizes, home: Path) -> list[Row]:
-    root = corpus.small_files(home / f"small-{sizes.small}", sizes.small)
-    library = _library(root, home / f"library-{sizes.small}")
+    root = corpus.small_files(home / f"small-{sizes.library}", sizes.library)
+    library = _library(root, home / f"library-{sizes.library}")
     again = Contender(
         "dam-cli add-asset",
         [PROGRAM, "add-asset", "-r", str(root)],
@@ -142,7 +142,7 @@ def _unchanged(sizes: Sizes, home: Path) -> list[Row]:
     )
     contenders = [again, listing, empty]
     return _rows(
-        "unchanged", take_turns(contenders, home, runs=sizes.runs), contenders, sizes.small, beside=listing.name
+        "unchanged", take_turns(contenders, home, runs=sizes.runs), contenders, sizes.library, beside=listing.name
     )
 
 

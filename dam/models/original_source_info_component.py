@@ -37,6 +37,6 @@ class OriginalSourceInfoComponent(RepeatableComponent, kw_only=True, eq=False):
         The files of a folder, which are mostly added and looked for together, thus lie side by side in the index. With
         nothing but the path's digest each would have a page to itself in a large library.
         """
-        path = str(*values)
+        (path,) = map(str, values)
         folder, _, _ = path.rpartition("/")
         return fact_digest(folder, size=4) + fact_digest(path, size=12)
