@@ -123,7 +123,12 @@ class _Pipeline:
 
     def take(self, entries: Sequence[WalkEntry]) -> None:
         """Take the next paths of the walk."""
-        files = [entry for entry in entries if not self._is_passed_over(entry)]
+        files = []
+        for entry in entries:
+            if entry.skipped is None and entry.failed is None:
+                files.append(entry)
+            else:
+                self._tell(_passed_over(entry))
         for entry in self._without_unchanged(files):
             if self._groups.add(entry):
                 self._submit()
@@ -142,13 +147,6 @@ class _Pipeline:
     def _tell(self, outcome: Outcome) -> None:
         self._counts[outcome.status] += 1
         self._on_outcome(outcome)
-
-    def _is_passed_over(self, entry: WalkEntry) -> bool:
-        if entry.failed is not None:
-            self._tell(Outcome(path=entry.path, status=Status.FAILED, reason=entry.failed))
-        elif entry.skipped is not None:
-            self._tell(Outcome(path=entry.path, status=Status.SKIPPED, reason=entry.skipped))
-        return entry.failed is not None or entry.skipped is not None
 
     def _without_unchanged(self, entries: list[WalkEntry]) -> list[WalkEntry]:
         if self._options.rehash or not entries:
@@ -268,6 +266,12 @@ def _taken_in(file: ImportedFile, result: ImportResult) -> Outcome:
         sha256=file.sha256,
         size_bytes=file.size_bytes,
     )
+
+
+def _passed_over(entry: WalkEntry) -> Outcome:
+    if entry.failed is not None:
+        return Outcome(path=entry.path, status=Status.FAILED, reason=entry.failed)
+    return Outcome(path=entry.path, status=Status.SKIPPED, reason=entry.skipped)
 
 
 def _failed(refused: Refused) -> Outcome:

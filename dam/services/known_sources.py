@@ -1,10 +1,11 @@
 """Which files of a walk were read before and have not changed since, by the rows about where assets came from."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import LargeBinary, Row, Select, Table, Text, bindparam, select, type_coerce, update
+from sqlalchemy import LargeBinary, Select, Table, Text, bindparam, select, type_coerce, update
 from sqlalchemy.orm import Session
 
 from dam.models import ContentHashSHA256Component, OriginalSourceInfoComponent
@@ -14,7 +15,7 @@ from dam.models.types import unescape_file_name
 # be very many, and a class would take as long to make as the database takes to find one.
 type KnownSource = tuple[int, int, bytes]
 
-type _Row = Row[str, str | None, str, int, int, bytes]  # path, stat, type, id, entity, SHA-256
+type _Row = tuple[str, str | None, str, int, int, bytes]  # path, stat, type, id, entity, SHA-256
 type _Rows = Select[str, str | None, str, int, int, bytes]
 
 
@@ -78,7 +79,10 @@ def seen_again(session: Session, sources: Iterable[int], when: datetime) -> None
 
 
 def _found(session: Session, statement: _Rows) -> Sequence[_Row]:
-    return session.execute(statement).all()
+    """Return rows as the driver gives them: what SQLAlchemy makes of each would take as long as the database."""
+    result = session.connection().execute(statement)
+    with closing(result):
+        return result.context.cursor.fetchall()
 
 
 def _rows_after(latest: int, count: int) -> _Rows:
