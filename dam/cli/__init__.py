@@ -12,10 +12,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gc.disable()
     try:
         from dam.cli.application import command
-    except KeyboardInterrupt:
+
+        status: int = command().main(arguments, prog_name="dam-cli", standalone_mode=False)
+        if arguments is None:
+            _pass_over_interruptions()
+    except KeyboardInterrupt:  # before the program could see to it, or after
         return 130
-    status: int = command().main(arguments, prog_name="dam-cli", standalone_mode=False)
     return status
+
+
+def _pass_over_interruptions() -> None:
+    """Let Ctrl-C change nothing any more: all is done and said, and only the interpreter has still to end."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def __getattr__(name: str) -> Any:

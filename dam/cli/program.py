@@ -79,5 +79,11 @@ def usable_cores() -> int:
 def _log_at(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_EscapingFormatter("%(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(_is_no_interruption)
     logging.basicConfig(handlers=[handler])
     logging.getLogger("dam").setLevel(level)
+
+
+def _is_no_interruption(record: logging.LogRecord) -> bool:
+    """Leave out what SQLAlchemy says of Ctrl-C while it closes a connection: it is raised, too, and said once."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], KeyboardInterrupt)

@@ -147,3 +147,40 @@ def test_logs_go_to_stderr_and_are_escaped(dam: DamProgram, tmp_path: Path) -> N
     assert done.stdout == ""
     wrong = dam.run("--world", str(missing), "list-failures", env={"DAM_LOG_LEVEL": "DEBUG"})
     assert "\x1b" not in wrong.stderr
+
+
+LOGGED = """
+import logging
+from dam.cli import program
+
+program.world_config(None)
+for error in (KeyboardInterrupt(), ValueError("a fault")):
+    logging.getLogger("pool").error("closing a connection", exc_info=error)
+"""
+
+
+@SQLITE
+def test_an_interruption_is_not_logged_as_a_fault(forks: ForkServer, environment: dict[str, str]) -> None:
+    with forks.start_python(LOGGED, environment=environment) as process:
+        _, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert err.count("closing a connection") == 1
+    assert "ValueError: a fault" in err
+    assert "KeyboardInterrupt" not in err
+
+
+LATE = """
+import os, signal, sys
+from dam.cli import main
+
+status = main()
+os.kill(os.getpid(), signal.SIGINT)
+sys.exit(status)
+"""
+
+
+@SQLITE
+def test_an_interruption_after_the_end_changes_nothing(environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LATE, "--version"], env=environment, check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
