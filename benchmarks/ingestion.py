@@ -5,10 +5,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import batched
 from pathlib import Path
 
 from benchmarks import corpus
-from benchmarks.measuring import Contender, Timing, is_installed, take_turns
+from benchmarks.measuring import Contender, Timing, is_installed, moments_of, take_turns
 
 PROGRAM = str(Path(sys.executable).with_name("dam-cli"))
 ENVIRONMENT = {"DATABASE_URL": "sqlite:///{home}/dam.db", "DAM_STORAGE_PATH": "{home}/storage"}
@@ -147,25 +148,21 @@ def _unchanged(sizes: Sizes, home: Path) -> list[Row]:
 
 
 def _growth(sizes: Sizes, home: Path) -> list[Row]:
-    """Add many files that neither knows to a small library and to a large one."""
-    count = sizes.library // 10
-    fresh = corpus.small_files(home / f"small-fresh-{count}", count, first=10 * sizes.library)
-    many = corpus.small_files(home / f"small-{sizes.library}", sizes.library)
-    few = corpus.small_files(home / "small-1000", 1_000)
-    contenders = [
-        Contender(
-            f"into {name}",
-            [PROGRAM, "add-asset", "-r", str(fresh)],
-            "the cost of one more",
-            _copy_of(library),
-            ENVIRONMENT,
-        )
-        for name, library in (
-            ("1,000 assets", _library(few, home / "library-1000")),
-            (f"{sizes.library:,} assets", _library(many, home / f"library-{sizes.library}")),
-        )
+    """Add many files to an empty library, and time a tenth of them after the first thousand, and the last tenth."""
+    root = corpus.small_files(home / f"small-{sizes.library}", sizes.library)
+    count, few = sizes.library // 10, sizes.library // 100
+    early, late = Timing([], [], 0), Timing([], [], 0)
+    for _ in range(2 * sizes.runs):
+        marks = moments_of(added(root, "--json"), home, (few, few + count, sizes.library - count, sizes.library))
+        for timing, (began, ended) in zip((early, late), batched(marks, 2), strict=True):
+            timing.seconds.append(ended.clock - began.clock)
+            timing.processor_seconds.append(ended.processors - began.processors)
+    beside = f"from {few:,} assets on"
+    names = {beside: early, f"up to {sizes.library:,} assets": late}
+    return [
+        _row("growth", name, timing, early, count, beside=beside, note="in one run, as they are told to be safe")
+        for name, timing in names.items()
     ]
-    return _rows("growth", take_turns(contenders, home, runs=sizes.runs), contenders, count, beside="into 1,000 assets")
 
 
 def _memory(sizes: Sizes, home: Path) -> list[Row]:

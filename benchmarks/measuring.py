@@ -6,10 +6,11 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 _RUN = "run-"
 _LARGE_BYTES = 64 << 10
@@ -82,6 +83,20 @@ def _drop_large_files(folder: Path) -> None:
 
 
 def _run(contender: Contender, folder: Path, *, memory: bool) -> tuple[float, float, int]:
+    start = _prepared(contender, folder)
+    worked_before = _processor_seconds()
+    began = time.perf_counter()
+    process = start(stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    peak = _watched(process) if memory else 0
+    _, errors = process.communicate()
+    took = time.perf_counter() - began
+    if process.returncode:
+        raise SystemExit(f"{contender.name} ended with {process.returncode}: {errors.decode(errors='replace')[-500:]}")
+    return took, _processor_seconds() - worked_before, peak
+
+
+def _prepared(contender: Contender, folder: Path) -> Callable[..., subprocess.Popen[bytes]]:
+    """Make a contender's folder ready, let the machine settle, and return what starts it."""
     contender.prepare(folder)
     os.sync()
     # A virtual machine gives memory that was freed back to its host within seconds. Whoever comes sooner finds it at
@@ -90,15 +105,38 @@ def _run(contender: Contender, folder: Path, *, memory: bool) -> tuple[float, fl
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     env |= {name: value.replace("{home}", str(folder)) for name, value in contender.env.items()}
     command = [word.replace("{home}", str(folder)) for word in contender.command]
-    worked_before = _processor_seconds()
-    began = time.perf_counter()
-    process = subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    peak = _watched(process) if memory else 0
-    _, errors = process.communicate()
-    took = time.perf_counter() - began
-    if process.returncode:
-        raise SystemExit(f"{contender.name} ended with {process.returncode}: {errors.decode(errors='replace')[-500:]}")
-    return took, _processor_seconds() - worked_before, peak
+
+    def start(*, stdout: int, stderr: int | None = None) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command, cwd=folder, env=env, stdout=stdout, stderr=stderr)
+
+    return start
+
+
+class Moment(NamedTuple):
+    """Seconds since some moment: on the clock, and those that the processors spent on a tree of processes."""
+
+    clock: float
+    processors: float
+
+
+def moments_of(contender: Contender, home: Path, counts: Collection[int]) -> list[Moment]:
+    """Run a contender that prints a line for each file, and return when it had printed so many, for each count."""
+    folder = Path(tempfile.mkdtemp(prefix=_RUN, dir=home))
+    with _prepared(contender, folder)(stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        return [
+            Moment(time.perf_counter(), sum(map(_processors_of, _tree(process.pid))))
+            for number, _ in enumerate(process.stdout, 1)
+            if number in counts
+        ]
+
+
+def _processors_of(process: int) -> float:
+    """Return the seconds of a process and of those children that it has waited for."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return 0
 
 
 def _processor_seconds() -> float:
