@@ -82,6 +82,8 @@ def _log_at(level: str) -> None:
     handler.addFilter(_is_no_interruption)
     logging.basicConfig(handlers=[handler])
     logging.getLogger("dam").setLevel(level)
+    # Its warnings are of errors on the way out of another error, which is said by itself.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 def _is_no_interruption(record: logging.LogRecord) -> bool:
