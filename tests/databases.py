@@ -7,9 +7,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Compiled, Connection, Engine, create_engine, event, make_url
 
 from dam.core.database import Database
+
+# For a test in which the kind of database takes no part.
+SQLITE = pytest.mark.parametrize("database_url", ["sqlite_url"], indirect=True)
 
 
 class CompiledStatements(dict[Any, Compiled]):

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from dam.core.database import SCHEMA_REVISION, Database
 from tests import hostile
 from tests.cli_program import Done, Program
+from tests.databases import SQLITE
 
 BLOCKS = 8
 BRIGHT = 0x6A35_9C3A_C596_A35C  # which of the 64 blocks are bright: half of them, in no regular order
@@ -37,8 +38,6 @@ COLLIDING = [
         "e99f33420f577ee8ce54b67080280d1ec69821bcb6a8839396f965ab6ff72a70"
     ),
 ]
-# The file is refused or passed over before any database is asked.
-SQLITE = pytest.mark.parametrize("database_url", ["sqlite_url"], indirect=True)
 OUTCOME_KEYS = {"path", "status", "entity_id", "sha256", "reason"}
 COUNTS = ("found", "added", "linked", "unchanged", "skipped", "failed")
 

@@ -1,7 +1,8 @@
 """Assets: taking files in as rows, finding them, and telling everything known about them."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import batched
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
@@ -18,6 +19,8 @@ from dam.models import (
 )
 from dam.models.base import Component
 from dam.services import ecs_service, fact_service
+
+LOOKED_UP_TOGETHER = 256
 
 
 class _Told(NamedTuple):
@@ -81,8 +84,11 @@ def fields_of(component: Component) -> dict[str, Any]:
 
 def _entities_of(session: Session, digests: Sequence[bytes]) -> dict[bytes, int]:
     kind = ContentHashSHA256Component
-    rows = session.execute(select(kind.hash_value, kind.entity_id).where(kind.hash_value.in_(digests)))
-    return {row.hash_value: row.entity_id for row in rows}
+    found = {}
+    for some in batched(sorted(digests), LOOKED_UP_TOGETHER):
+        rows = session.execute(select(kind.hash_value, kind.entity_id).where(kind.hash_value.in_(some)))
+        found.update({row.hash_value: row.entity_id for row in rows})
+    return found
 
 
 def _create_missing(session: Session, files: Sequence[ImportedFile], known: dict[bytes, int]) -> dict[bytes, int]:
@@ -140,20 +146,24 @@ def _statuses(
 
 
 def _write_rows(session: Session, told: Sequence[_Told]) -> None:
-    for kind, rows in _rows(told).items():
+    for kind, rows in _rows(told):
         replacing = ("source_type", "last_seen_at", "seen_stat") if kind is OriginalSourceInfoComponent else ()
         first_by = ("hash_value",) if kind is ContentHashMD5Component else ()
         ecs_service.merge_components(session, kind, rows, replacing=replacing, first_by=first_by)
 
 
-def _rows(told: Sequence[_Told]) -> dict[type[Component], list[dict[str, Any]]]:
-    return {
-        ContentHashMD5Component: [{"entity_id": e, "hash_value": f.md5} for e, f, _, _ in told],
-        FilePropertiesComponent: [
+def _rows(told: Sequence[_Told]) -> Iterator[tuple[type[Component], list[dict[str, Any]]]]:
+    yield ContentHashMD5Component, [{"entity_id": e, "hash_value": f.md5} for e, f, _, _ in told]
+    yield (
+        FilePropertiesComponent,
+        [
             {"entity_id": e, "original_filename": f.filename, "file_size_bytes": f.size_bytes, "mime_type": f.mime_type}
             for e, f, _, _ in told
         ],
-        FileLocationComponent: [
+    )
+    yield (
+        FileLocationComponent,
+        [
             {
                 "entity_id": e,
                 "content_identifier": f.sha256.hex(),
@@ -164,7 +174,10 @@ def _rows(told: Sequence[_Told]) -> dict[type[Component], list[dict[str, Any]]]:
             }
             for e, f, location, _ in told
         ],
-        OriginalSourceInfoComponent: [
+    )
+    yield (
+        OriginalSourceInfoComponent,
+        [
             {
                 "entity_id": e,
                 "original_filename": f.filename,
@@ -177,4 +190,4 @@ def _rows(told: Sequence[_Told]) -> dict[type[Component], list[dict[str, Any]]]:
             }
             for e, f, _, source in told
         ],
-    }
+    )

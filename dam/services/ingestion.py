@@ -1,6 +1,7 @@
 """Takes files in: walks, reads and stores them, records them in batches, and has their facts read meanwhile."""
 
 import asyncio
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -25,9 +26,11 @@ from dam.services.source_walk import OwnFiles, WalkEntry, stat_signature, walk
 
 LOOKED_UP_TOGETHER = 1000
 SEEN_TOGETHER = 10_000
-GROUPS_UNDER_WAY = 4
-RECORDED_TOGETHER = 256
-RECORDED_FIRST = 8  # the first groups are small, so that the first facts are being read soon
+TAKEN_IN_TOGETHER = 256
+TAKEN_IN_FIRST = 8  # the first groups are small, so that the first facts are being read soon
+GROUPS_UNDER_WAY = 8
+GROUPS_RECORDED_TOGETHER = 4  # half of those under way, so that others are taken in meanwhile
+PATIENCE_SECONDS = 1.0  # no longer are files of a slow disk kept waiting for others to be recorded with them
 BYTES_A_FILE = 128 << 10
 
 
@@ -120,6 +123,7 @@ class _Pipeline:
         self._under_way: deque[Group] = deque()
         self._known_sources = KnownSources(source_type=LOCAL_FILE if options.copy else REFERENCED_FILE)
         self._seen_again: list[int] = []
+        self._recorded_at = time.monotonic()
 
     def take(self, entries: Sequence[WalkEntry]) -> None:
         """Take the next paths of the walk."""
@@ -186,12 +190,16 @@ class _Pipeline:
         """Have the group taken in, and record what is done."""
         if group := self._groups.next():
             self._under_way.append(self._pool.submit([entry.path for entry in group], are_small=_are_small(group)))
-        while len(self._under_way) > GROUPS_UNDER_WAY or (self._under_way and self._under_way[0].future.done()):
+        while self._under_way and (len(self._under_way) > GROUPS_UNDER_WAY or self._is_first_due()):
             self._record_first()
 
+    def _is_first_due(self) -> bool:
+        group = self._under_way[0]
+        return group.future.done() and (not _is_full(group) or time.monotonic() > self._recorded_at + PATIENCE_SECONDS)
+
     def _record_first(self) -> None:
-        """Wait for the oldest group and write the rows of its files, whose bytes are safe now."""
-        taken = self._pool.result(self._under_way.popleft())
+        """Write the rows of the files of the oldest groups, whose bytes are safe now."""
+        taken = list(self._first_taken())
         stored = [one for one in taken if isinstance(one, ImportedFile)]
         if self._lane is not None and any(file.has_facts for file in stored):
             self._lane.prepare()
@@ -200,6 +208,19 @@ class _Pipeline:
             self._tell(_failed(one) if isinstance(one, Refused) else _taken_in(one, next(results)))
         if self._lane is not None and stored:
             self._lane.wake()
+        self._recorded_at = time.monotonic()
+
+    def _first_taken(self) -> Iterator[ImportedFile | Refused]:
+        """Wait for the oldest group, or the oldest few if they are full and come quickly.
+
+        In a large library every digest falls on a page of its own in its index: fewer transactions change fewer pages.
+        """
+        for _ in range(GROUPS_RECORDED_TOGETHER):
+            group = self._under_way.popleft()
+            yield from self._pool.result(group)
+            is_late = time.monotonic() > self._recorded_at + PATIENCE_SECONDS
+            if not _is_full(group) or not self._under_way or (is_late and not self._under_way[0].future.done()):
+                return
 
     def _recorded(self, files: Sequence[ImportedFile]) -> list[ImportResult]:
         if not files:
@@ -209,12 +230,12 @@ class _Pipeline:
 
 
 class _Groups:
-    """Divides files into groups that are taken in and recorded together: of 8 files or 1 MiB first, then more."""
+    """Divides files into groups that are taken in together: of 8 files or 1 MiB first, then more."""
 
     def __init__(self) -> None:
         self._group: list[WalkEntry] = []
         self._bytes = 0
-        self._limit = RECORDED_FIRST
+        self._limit = TAKEN_IN_FIRST
 
     def add(self, entry: WalkEntry) -> bool:
         """Add a file and say whether the group is large enough."""
@@ -225,7 +246,7 @@ class _Groups:
     def next(self) -> list[WalkEntry]:
         """Return the group and begin another."""
         group, self._group, self._bytes = self._group, [], 0
-        self._limit = min(2 * self._limit, RECORDED_TOGETHER)
+        self._limit = min(2 * self._limit, TAKEN_IN_TOGETHER)
         return group
 
 
@@ -239,6 +260,10 @@ def _opened_pool(world: World, options: Options) -> IntakePool:
     )
     processes = world.resources.get(IntakeProcesses).count if world.resources.has(IntakeProcesses) else 0
     return IntakePool(intake, storage, processes)
+
+
+def _is_full(group: Group) -> bool:
+    return len(group.paths) == TAKEN_IN_TOGETHER
 
 
 def _are_small(group: Iterable[WalkEntry]) -> bool:

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli_process import PATIENCE_SECONDS, PROGRAM, DamProgram
+from tests.databases import SQLITE
 from tests.forks import ForkServer
 
 HEAVY = {"PIL", "numpy", "alembic", "av", "hachoir", "imagehash", "scipy", "rich", "distributed", "psycopg"}
-# Nothing but starting and streams is at issue, or the driver, which for SQLite is no library.
-SQLITE = pytest.mark.parametrize("database_url", ["sqlite_url"], indirect=True)
 IMPORTED = "import sys; from dam.cli import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
 
 

@@ -12,10 +12,10 @@ from sqlalchemy import create_engine, text
 
 from tests import hostile, invariant, needs
 from tests.cli_process import DamProgram
+from tests.databases import SQLITE
 from tests.durability import processes, trees
 from tests.durability.processes import Ended, Fault
 
-SQLITE = pytest.mark.parametrize("database_url", ["sqlite_url"], indirect=True)
 POSTGRES = pytest.mark.parametrize("database_url", ["postgres_url"], indirect=True)
 
 

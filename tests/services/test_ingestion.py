@@ -1,5 +1,6 @@
 import os
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,10 @@ from PIL import Image
 from dam.core.components_markers import NeedsMetadataExtractionComponent
 from dam.core.config import WorldConfig
 from dam.core.database import Database
+from dam.core.events import FilesImported
 from dam.core.exceptions import EventHandlingError
+from dam.core.resources import FileOperationsResource
+from dam.core.systems import listens_for
 from dam.core.world import World
 from dam.core.world_registrar import register_core_systems
 from dam.models import (
@@ -24,6 +28,7 @@ from dam.services import ecs_service, ingestion
 from dam.services.content_id import ContentId
 from dam.services.file_storage import FileStorage, LocalFileStorage
 from dam.services.ingestion import Options, Outcome, Status, Summary
+from tests.databases import SQLITE
 
 LONG_AGO = (1_600_000_000, 1_600_000_000)
 
@@ -90,6 +95,47 @@ def test_the_outcomes_come_in_the_order_of_the_walk(world: World, source: Path) 
     for number in range(100):
         write(source / f"{number:03}", str(number).encode())
     assert [Path(outcome.path).name for outcome in take_in(world, source)] == [f"{number:03}" for number in range(100)]
+
+
+def test_many_files_are_recorded_together_in_the_order_of_the_walk(world: World, source: Path) -> None:
+    recorded = sizes_of_what_is_recorded(world)
+    for number in range(3000):
+        write(source / f"{number:04}", str(number).encode())
+    outcomes = take_in(world, source)
+    assert [Path(outcome.path).name for outcome in outcomes] == [f"{number:04}" for number in range(3000)]
+    assert recorded[0] == 8
+    assert max(recorded) == 1024
+    assert sum(recorded) == 3000
+
+
+class Slow(FileOperationsResource):
+    """A disk that gives some six hundred files a second to two threads."""
+
+    def open_regular(self, path: str) -> int:
+        time.sleep(0.003)
+        return super().open_regular(path)
+
+
+@SQLITE
+def test_files_of_a_slow_disk_are_recorded_as_they_come(world: World, source: Path) -> None:
+    recorded = sizes_of_what_is_recorded(world)
+    world.resources.bind(FileOperationsResource).to(Slow())
+    for number in range(1600):
+        write(source / f"{number:04}", b"")
+    take_in(world, source, Options(copy=False, recursive=True))
+    assert max(recorded) < 1024
+    assert sum(recorded) == 1600
+
+
+def sizes_of_what_is_recorded(world: World) -> list[int]:
+    recorded: list[int] = []
+
+    @listens_for(FilesImported)
+    def count(event: FilesImported) -> None:
+        recorded.append(len(event.files))
+
+    world.register_system(count)
+    return recorded
 
 
 def test_an_unchanged_file_is_not_read_again(world: World, source: Path) -> None:
