@@ -70,7 +70,7 @@ def has_stored_objects(session: Session, storage_type: str) -> bool:
 def components_of(session: Session, entity_ids: Sequence[int]) -> dict[int, dict[str, list[Component]]]:
     """Return everything known of these assets: for each, the components by the names of their classes."""
     found: dict[int, dict[str, list[Component]]] = {entity_id: {} for entity_id in entity_ids}
-    for kind in ecs_service.component_kinds():
+    for kind in ecs_service.kinds_of(session, entity_ids):
         for entity_id, components in ecs_service.get_components_of(session, entity_ids, kind).items():
             found[entity_id][kind.__name__] = list(components)
     return found

@@ -174,6 +174,20 @@ def test_touching_says_when(session: Session) -> None:
     assert session.get_one(Entity, other).updated_at == LONG_AGO
 
 
+def test_the_kinds_that_entities_have_are_found_together(session: Session, engine: Engine) -> None:
+    first, second, bare = ecs_service.create_entities(session, 3)
+    ecs_service.add_components(session, ImageDimensionsComponent, [_size(first), _size(second)])
+    ecs_service.add_components(session, FileLocationComponent, [_location(second, "/a"), _location(second, "/b")])
+    ecs_service.mark(session, [first], NeedsMetadataExtractionComponent)
+    assert ecs_service.kinds_of(session, [first]) == [ImageDimensionsComponent, NeedsMetadataExtractionComponent]
+    with statements_to(engine) as statements:
+        both = ecs_service.kinds_of(session, [first, second, bare])
+    assert both == [FileLocationComponent, ImageDimensionsComponent, NeedsMetadataExtractionComponent]
+    assert len(statements) == 1
+    assert ecs_service.kinds_of(session, [bare]) == []
+    assert ecs_service.kinds_of(session, []) == []
+
+
 def test_entities_are_found_by_what_they_have_and_lack(session: Session) -> None:
     entities = ecs_service.create_entities(session, 6)
     ecs_service.add_components(session, ImageDimensionsComponent, [_size(entity) for entity in entities[:4]])
