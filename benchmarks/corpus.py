@@ -24,9 +24,9 @@ def pictures(folder: Path, count: int) -> Path:
     return _make(folder, count, partial(_photo, size=(1024, 768), noise=9, quality=85))
 
 
-def small_files(folder: Path, count: int) -> Path:
-    """Make files of 1 to 20 KB: nine texts to one small PNG, a hundred to a folder."""
-    return _make(folder, count, _small)
+def small_files(folder: Path, count: int, *, first: int = 0) -> Path:
+    """Make files of 1 to 20 KB: nine texts to one small PNG, a hundred to a folder; another ``first``, other files."""
+    return _make(folder, count, _small, first)
 
 
 def large_file(folder: Path, size: int) -> Path:
@@ -43,11 +43,11 @@ def large_file(folder: Path, size: int) -> Path:
     return folder
 
 
-def _make(folder: Path, count: int, one: Callable[[int], tuple[str, bytes]]) -> Path:
+def _make(folder: Path, count: int, one: Callable[[int], tuple[str, bytes]], first: int = 0) -> Path:
     if folder.is_dir() and sum(len(files) for _, _, files in os.walk(folder)) == count:
         return folder
     with ProcessPoolExecutor() as pool:
-        for number, (ending, data) in enumerate(pool.map(one, range(count), chunksize=16)):
+        for number, (ending, data) in enumerate(pool.map(one, range(first, first + count), chunksize=16)):
             place = folder / f"{number // 100:05}"
             place.mkdir(parents=True, exist_ok=True)
             path = place / f"{number:07}.{ending}"

@@ -4,16 +4,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import batched
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks import corpus
-from benchmarks.measuring import Contender, Timing, is_installed, moments_of, take_turns
+from benchmarks import corpus, starting
+from benchmarks.measuring import Contender, Timing, is_installed, new_folder, take_turns
 
 PROGRAM = str(Path(sys.executable).with_name("dam-cli"))
 ENVIRONMENT = {"DATABASE_URL": "sqlite:///{home}/dam.db", "DAM_STORAGE_PATH": "{home}/storage"}
 FLOORS = [sys.executable, "-m", "benchmarks.floors"]
+FEW = 1_000
+NEW_FROM = 1_000_000
 ROOT = str(Path(__file__).parent.parent)
 
 
@@ -58,13 +59,14 @@ def run(name: str, sizes: Sizes, home: Path) -> list[Row]:
         "unchanged": _unchanged,
         "growth": _growth,
         "memory": _memory,
+        "start": _start,
     }
     return cases[name](sizes, home)
 
 
 def names() -> tuple[str, ...]:
     """Return the cases, in the order in which they are measured."""
-    return ("photos", "pictures", "small", "large", "unchanged", "growth", "memory")
+    return ("photos", "pictures", "small", "large", "unchanged", "growth", "memory", "start")
 
 
 def added(root: Path, *options: str) -> Contender:
@@ -148,35 +150,53 @@ def _unchanged(sizes: Sizes, home: Path) -> list[Row]:
 
 
 def _growth(sizes: Sizes, home: Path) -> list[Row]:
-    """Add many files to an empty library, and time a tenth of them after the first hundredth, and the last tenth."""
-    root = corpus.small_files(home / f"small-{sizes.library}", sizes.library)
-    count, few = sizes.library // 10, sizes.library // 100
-    early, late = Timing([], [], 0), Timing([], [], 0)
-    for _ in range(max(1, 2 * sizes.runs)):
-        marks = moments_of(added(root, "--json"), home, (few, few + count, sizes.library - count, sizes.library))
-        for timing, (began, ended) in zip((early, late), batched(marks, 2), strict=True):
-            timing.seconds.append(ended.clock - began.clock)
-            timing.processor_seconds.append(ended.processors - began.processors)
-    beside = f"from {few:,} assets on"
-    names = {beside: early, f"up to {sizes.library:,} assets": late}
+    """Add the same new files to a library of a thousand assets and to a large one, in turns, and then others.
+
+    The large one is copied once and grows: what the copying leaves the disk to do would weigh on what comes next.
+    """
+    few, many = (
+        _library(corpus.small_files(home / f"small-{n}", n), home / f"library-{n}") for n in (FEW, sizes.library)
+    )
+    large, count = new_folder(home), sizes.library // 10
+    _copy_of(many)(large)
+    small_name, large_name = f"to {FEW:,} assets", f"to {sizes.library:,} assets"
+    timings = {small_name: Timing([], [], 0), large_name: Timing([], [], 0)}
+    for turn in range(max(1, 2 * sizes.runs)):
+        new = corpus.small_files(home / f"new-{count}-{turn}", count, first=(turn + 1) * NEW_FROM)
+        _read(new)
+        contenders = [
+            replace(added(new), name=small_name, prepare=_copy_of(few)),
+            replace(added(new), name=large_name, prepare=lambda _: None, env=_environment(large)),
+        ]
+        for name, timing in take_turns(contenders[:: -1 if turn % 2 else 1], home, runs=0).items():
+            timings[name].seconds.extend(timing.seconds)
+            timings[name].processor_seconds.extend(timing.processor_seconds)
     return [
-        _row("growth", name, timing, early, count, beside=beside, note="in one run, as they are told to be safe")
-        for name, timing in names.items()
+        _row("growth", name, timing, timings[small_name], count, beside=small_name, note=f"{count:,} new files")
+        for name, timing in timings.items()
     ]
+
+
+def _start(sizes: Sizes, home: Path) -> list[Row]:
+    """Start the program, and the least that starts in its place, many times: each takes less than a second."""
+    library = _library(corpus.small_files(home / f"small-{FEW}", FEW), home / f"library-{FEW}")
+    groups = (starting.showing_help(PROGRAM), starting.finding_by_hash(PROGRAM, _environment(library)))
+    timings = take_turns([*groups[0], *groups[1]], home, runs=5 * sizes.runs, settling_seconds=0)
+    return [row for group in groups for row in _rows("start", timings, group, 1, beside=group[1].name)]
 
 
 def _memory(sizes: Sizes, home: Path) -> list[Row]:
     """Take the most of several runs, because a short one may end between two looks at its memory."""
-    few = corpus.small_files(home / "small-1000", 1_000)
+    few = corpus.small_files(home / f"small-{FEW}", FEW)
     many = corpus.small_files(home / f"small-{sizes.library}", sizes.library)
     rows = []
     base: Timing | None = None
-    for name, root, count in (("1,000 files", few, 1_000), (f"{sizes.library:,} files", many, sizes.library)):
+    for name, root, count in ((f"{FEW:,} files", few, FEW), (f"{sizes.library:,} files", many, sizes.library)):
         timing = take_turns([added(root)], home, runs=2, memory=True)["dam-cli add-asset"]
         base = base or timing
         peak = f"peak of the process tree {timing.peak_bytes / 1e6:.0f} MB"
-        note = f"{peak}, {timing.peak_bytes / base.peak_bytes:.2f} of that with 1,000 files"
-        rows.append(_row("memory", name, timing, base, count, beside="1,000 files", note=note))
+        note = f"{peak}, {timing.peak_bytes / base.peak_bytes:.2f} of that with {FEW:,} files"
+        rows.append(_row("memory", name, timing, base, count, beside=f"{FEW:,} files", note=note))
     return rows
 
 
@@ -258,6 +278,12 @@ def _with_empty(library: Path) -> Callable[[Path], None]:
         (folder / "empty").mkdir()
 
     return prepare
+
+
+def _read(folder: Path) -> None:
+    """Have the files of a folder in memory, so that whoever reads them first does not pay for it."""
+    for path in folder.rglob("*.*"):
+        path.read_bytes()
 
 
 def _here() -> dict[str, str]:

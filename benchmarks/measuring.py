@@ -6,14 +6,15 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 _RUN = "run-"
 _LARGE_BYTES = 64 << 10
+# A virtual machine gives memory that was freed back to its host within seconds. Whoever comes sooner finds it at hand:
+# a bare copy of 2 GiB took 6.2 to 7.0 s at once, and 8.5 to 9.3 s a little later.
 _SETTLING_SECONDS = 4.0
 
 
@@ -47,7 +48,14 @@ class Timing:
         return statistics.median(self.processor_seconds)
 
 
-def take_turns(contenders: Sequence[Contender], home: Path, *, runs: int, memory: bool = False) -> dict[str, Timing]:
+def take_turns(
+    contenders: Sequence[Contender],
+    home: Path,
+    *,
+    runs: int,
+    memory: bool = False,
+    settling_seconds: float = _SETTLING_SECONDS,
+) -> dict[str, Timing]:
     """Run each contender once to warm up and then ``runs`` times, A B C A B C …, each in a folder made anew.
 
     The folders stay until ``clear``: for minutes after many files were deleted, ext4 looks at each of their places for
@@ -58,15 +66,20 @@ def take_turns(contenders: Sequence[Contender], home: Path, *, runs: int, memory
     peaks = dict.fromkeys(seconds, 0)
     for turn in range(runs + 1):
         for contender in contenders:
-            home.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=_RUN, dir=home))
-            took, worked, peak = _run(contender, folder, memory=memory)
+            folder = new_folder(home)
+            took, worked, peak = _run(contender, folder, settling_seconds, memory=memory)
             _drop_large_files(folder)
             peaks[contender.name] = max(peaks[contender.name], peak)
             if turn or runs == 0:
                 seconds[contender.name].append(took)
                 processors[contender.name].append(worked)
     return {name: Timing(seconds[name], processors[name], peaks[name]) for name in seconds}
+
+
+def new_folder(home: Path) -> Path:
+    """Make a folder that stays until ``clear``."""
+    home.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=_RUN, dir=home))
 
 
 def clear(home: Path) -> None:
@@ -82,61 +95,22 @@ def _drop_large_files(folder: Path) -> None:
             path.unlink()
 
 
-def _run(contender: Contender, folder: Path, *, memory: bool) -> tuple[float, float, int]:
-    start = _prepared(contender, folder)
+def _run(contender: Contender, folder: Path, settling_seconds: float, *, memory: bool) -> tuple[float, float, int]:
+    contender.prepare(folder)
+    os.sync()
+    time.sleep(settling_seconds)
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    env |= {name: value.replace("{home}", str(folder)) for name, value in contender.env.items()}
+    command = [word.replace("{home}", str(folder)) for word in contender.command]
     worked_before = _processor_seconds()
     began = time.perf_counter()
-    process = start(stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     peak = _watched(process) if memory else 0
     _, errors = process.communicate()
     took = time.perf_counter() - began
     if process.returncode:
         raise SystemExit(f"{contender.name} ended with {process.returncode}: {errors.decode(errors='replace')[-500:]}")
     return took, _processor_seconds() - worked_before, peak
-
-
-def _prepared(contender: Contender, folder: Path) -> Callable[..., subprocess.Popen[bytes]]:
-    """Make a contender's folder ready, let the machine settle, and return what starts it."""
-    contender.prepare(folder)
-    os.sync()
-    # A virtual machine gives memory that was freed back to its host within seconds. Whoever comes sooner finds it at
-    # hand: a bare copy of 2 GiB took 6.2 to 7.0 s at once, and 8.5 to 9.3 s a little later.
-    time.sleep(_SETTLING_SECONDS)
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    env |= {name: value.replace("{home}", str(folder)) for name, value in contender.env.items()}
-    command = [word.replace("{home}", str(folder)) for word in contender.command]
-
-    def start(*, stdout: int, stderr: int | None = None) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(command, cwd=folder, env=env, stdout=stdout, stderr=stderr)
-
-    return start
-
-
-class Moment(NamedTuple):
-    """Seconds since some moment: on the clock, and those that the processors spent on a tree of processes."""
-
-    clock: float
-    processors: float
-
-
-def moments_of(contender: Contender, home: Path, counts: Collection[int]) -> list[Moment]:
-    """Run a contender that prints a line for each file, and return when it had printed so many, for each count."""
-    folder = Path(tempfile.mkdtemp(prefix=_RUN, dir=home))
-    with _prepared(contender, folder)(stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        return [
-            Moment(time.perf_counter(), sum(map(_processors_of, _tree(process.pid))))
-            for number, _ in enumerate(process.stdout, 1)
-            if number in counts
-        ]
-
-
-def _processors_of(process: int) -> float:
-    """Return the seconds of a process and of those children that it has waited for."""
-    with suppress(OSError):
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-    return 0
 
 
 def _processor_seconds() -> float:

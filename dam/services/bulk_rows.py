@@ -17,14 +17,16 @@ from dam.core.database import note_write
 type Rows = Sequence[Mapping[str, Any]]
 
 
-def write_rows(session: Session, key: Hashable, statement: Callable[[], Insert], rows: Rows) -> None:
-    """Execute an INSERT for many rows, all with the same columns; defaults of Python functions are not filled in.
+def write_rows(session: Session, key: Hashable, statement: Callable[[], Insert], rows: Rows) -> int:
+    """Execute an INSERT for many rows, all with the same columns, and return how many rows were written.
+
+    Defaults of Python functions are not filled in.
 
     ``key`` stands for what ``statement`` returns: it is called once for each connection. The database raises as
     for ``session.execute``, and a column's type what it raises for a value that can't be kept.
     """
     if not rows:
-        return
+        return 0
     connection = session.connection()
     columns = tuple(rows[0])
     kept = connection.info.setdefault(_Wording, {})
@@ -32,7 +34,7 @@ def write_rows(session: Session, key: Hashable, statement: Callable[[], Insert],
         kept[key, columns] = _worded(connection, statement(), columns)
     wording: _Wording = kept[key, columns]
     note_write(session)
-    connection.exec_driver_sql(wording.sql, wording.parameters(rows))
+    return connection.exec_driver_sql(wording.sql, wording.parameters(rows)).rowcount
 
 
 @dataclass(frozen=True, slots=True)

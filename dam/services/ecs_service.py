@@ -135,13 +135,13 @@ def merge_components(
     write_rows(session, ("merge", kind, fields), lambda: _merging(session, kind, fields), ordered)
 
 
-def add_components_unless_refused(session: Session, kind: type[Component], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add many components of one kind, but those that any constraint of uniqueness refuses.
+def add_components_unless_refused(session: Session, kind: type[Component], rows: Sequence[Mapping[str, Any]]) -> int:
+    """Add many components of one kind, but those that any constraint of uniqueness refuses; return how many it were.
 
     Waits for another process that is about to add the same. All rows have the same fields.
     """
     adding = _with_fact_digest(kind, rows)
-    write_rows(session, ("add new", kind), lambda: _upsert(session, kind).on_conflict_do_nothing(), adding)
+    return write_rows(session, ("add new", kind), lambda: _upsert(session, kind).on_conflict_do_nothing(), adding)
 
 
 def get_component[C: Component](session: Session, entity_id: int, kind: type[C]) -> C | None:

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
@@ -198,6 +199,18 @@ def test_assets_are_numbered_in_the_order_of_their_files(session: Session) -> No
     sources = _all(session, OriginalSourceInfoComponent)
     assert entities == sorted(entities)
     assert [one.original_path for one in sorted(sources, key=lambda one: one.id)] == [f"/{name}" for name in "dbacfe"]
+
+
+@pytest.mark.parametrize("known", [{57}, {0}, {0, 57, 58, 99}, set(range(100))])
+def test_known_contents_are_found_among_new_ones(session: Session, known: set[int]) -> None:
+    files = [imported(f"/in/{number}", f"{number}".encode()) for number in range(100)]
+    before = dict(zip(sorted(known), _record(session, *(files[number] for number in sorted(known))), strict=True))
+    moved = [imported(f"/out/{number}", f"{number}".encode()) for number in range(100)]
+    for number, (entity, status) in enumerate(_record(session, *moved)):
+        assert status is (LINKED if number in known else ADDED)
+        assert number not in known or entity == before[number][0]
+    for kind in (Entity, ContentHashSHA256Component, ContentHashMD5Component):
+        assert _count(session, kind) == 100
 
 
 def test_unknown_hashes_find_nothing(session: Session) -> None:
