@@ -123,7 +123,7 @@ def _watched(process: subprocess.Popen[bytes]) -> int:
     peak = 0
     while process.poll() is None:
         peak = max(peak, sum(map(_memory_of, _tree(process.pid))))
-        time.sleep(0.01)
+        time.sleep(0.002)
     return peak
 
 

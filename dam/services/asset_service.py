@@ -21,6 +21,7 @@ from dam.models.base import Component
 from dam.services import ecs_service, fact_service
 
 LOOKED_UP_TOGETHER = 256
+WRITTEN_TOGETHER = 256
 ASKED_FIRST = 16
 
 
@@ -165,41 +166,42 @@ def _write_rows(session: Session, told: Sequence[_Told]) -> None:
 
 
 def _rows(told: Sequence[_Told]) -> Iterator[tuple[type[Component], list[dict[str, Any]]]]:
+    """Give the MD5s of all files, for their index, and the other rows a part at a time, which is less to hold."""
     yield ContentHashMD5Component, [{"entity_id": e, "hash_value": f.md5} for e, f, _, _ in told]
-    yield (
-        FilePropertiesComponent,
-        [
-            {"entity_id": e, "original_filename": f.filename, "file_size_bytes": f.size_bytes, "mime_type": f.mime_type}
-            for e, f, _, _ in told
-        ],
-    )
-    yield (
-        FileLocationComponent,
-        [
-            {
-                "entity_id": e,
-                "content_identifier": f.sha256.hex(),
-                "storage_type": f.storage_type,
-                "physical_path_or_key": f.key,
-                "contextual_filename": f.filename,
-                "fact_digest": location,
-            }
-            for e, f, location, _ in told
-        ],
-    )
-    yield (
-        OriginalSourceInfoComponent,
-        [
-            {
-                "entity_id": e,
-                "original_filename": f.filename,
-                "original_path": f.path,
-                "source_type": f.source_type,
-                "first_seen_at": f.seen_at,
-                "last_seen_at": f.seen_at,
-                "seen_stat": f.seen_stat,
-                "fact_digest": source,
-            }
-            for e, f, _, source in told
-        ],
-    )
+    for some in batched(told, WRITTEN_TOGETHER):
+        yield FilePropertiesComponent, [_properties(e, f) for e, f, _, _ in some]
+        yield FileLocationComponent, [_location(e, f, digest) for e, f, digest, _ in some]
+        yield OriginalSourceInfoComponent, [_source(e, f, digest) for e, f, _, digest in some]
+
+
+def _properties(entity: int, file: ImportedFile) -> dict[str, Any]:
+    return {
+        "entity_id": entity,
+        "original_filename": file.filename,
+        "file_size_bytes": file.size_bytes,
+        "mime_type": file.mime_type,
+    }
+
+
+def _location(entity: int, file: ImportedFile, digest: bytes) -> dict[str, Any]:
+    return {
+        "entity_id": entity,
+        "content_identifier": file.sha256.hex(),
+        "storage_type": file.storage_type,
+        "physical_path_or_key": file.key,
+        "contextual_filename": file.filename,
+        "fact_digest": digest,
+    }
+
+
+def _source(entity: int, file: ImportedFile, digest: bytes) -> dict[str, Any]:
+    return {
+        "entity_id": entity,
+        "original_filename": file.filename,
+        "original_path": file.path,
+        "source_type": file.source_type,
+        "first_seen_at": file.seen_at,
+        "last_seen_at": file.seen_at,
+        "seen_stat": file.seen_stat,
+        "fact_digest": digest,
+    }

@@ -22,14 +22,14 @@ from dam.services.intake import Intake, Refused
 from dam.services.intake_pool import Group, IntakePool, IntakeProcesses
 from dam.services.known_sources import KnownSource, KnownSources
 from dam.services.source_reading import WHOLE_BYTES
-from dam.services.source_walk import OwnFiles, WalkEntry, stat_signature, walk
+from dam.services.source_walk import OwnFiles, WalkEntry, walk
 
 LOOKED_UP_TOGETHER = 1000
 SEEN_TOGETHER = 10_000
 TAKEN_IN_TOGETHER = 256
 TAKEN_IN_FIRST = 8  # the first groups are small, so that the first facts are being read soon
-GROUPS_UNDER_WAY = 8
-GROUPS_RECORDED_TOGETHER = 4  # half of those under way, so that others are taken in meanwhile
+GROUPS_UNDER_WAY = 6
+GROUPS_RECORDED_TOGETHER = 3  # half of those under way, so that others are taken in meanwhile
 PATIENCE_SECONDS = 1.0  # no longer are files of a slow disk kept waiting for others to be recorded with them
 BYTES_A_FILE = 128 << 10
 
@@ -155,28 +155,28 @@ class _Pipeline:
     def _without_unchanged(self, entries: list[WalkEntry]) -> list[WalkEntry]:
         if self._options.rehash or not entries:
             return entries
-        files = [(entry.path, stat_signature(entry.stat)) for entry in entries if entry.stat is not None]
+        files = [(entry.path, entry.signature) for entry in entries]
         with self._world.reading() as session:
             known = self._known_sources.among(session, files)
-        changed, sizes = [], list(map(_size, entries))
-        stored = self._are_still_stored(known, sizes)
-        for entry, source, size, is_stored in zip(entries, known, sizes, stored, strict=True):
+        changed = []
+        stored = self._are_still_stored(known, entries)
+        for entry, source, is_stored in zip(entries, known, stored, strict=True):
             if source is None or not is_stored:
                 changed.append(entry)
                 continue
             source_id, entity_id, sha256 = source
             self._seen_again.append(source_id)
-            self._on_outcome(Outcome(entry.path, Status.UNCHANGED, entity_id, sha256, None, size))
+            self._on_outcome(Outcome(entry.path, Status.UNCHANGED, entity_id, sha256, None, entry.size_bytes))
         self._counts[Status.UNCHANGED] += len(entries) - len(changed)
         if len(self._seen_again) >= SEEN_TOGETHER:
             self._note_seen()
         return changed
 
-    def _are_still_stored(self, known: Sequence[KnownSource | None], sizes: Sequence[int]) -> Iterator[bool]:
+    def _are_still_stored(self, known: Sequence[KnownSource | None], entries: Sequence[WalkEntry]) -> Iterator[bool]:
         """Say of each known file whether the storage has what it is to have of it."""
         if not self._options.copy:
             return repeat(True, len(known))
-        sought = [source and (source[2], size) for source, size in zip(known, sizes, strict=True)]
+        sought = [source and (source[2], entry.size_bytes) for source, entry in zip(known, entries, strict=True)]
         contained = iter(self._storage.contains_each(filter(None, sought)))
         return (each is not None and next(contained) for each in sought)
 
@@ -240,7 +240,7 @@ class _Groups:
     def add(self, entry: WalkEntry) -> bool:
         """Add a file and say whether the group is large enough."""
         self._group.append(entry)
-        self._bytes += _size(entry)
+        self._bytes += entry.size_bytes
         return len(self._group) >= self._limit or self._bytes >= self._limit * BYTES_A_FILE
 
     def next(self) -> list[WalkEntry]:
@@ -267,11 +267,7 @@ def _is_full(group: Group) -> bool:
 
 
 def _are_small(group: Iterable[WalkEntry]) -> bool:
-    return all(_size(entry) <= WHOLE_BYTES for entry in group)
-
-
-def _size(entry: WalkEntry) -> int:
-    return entry.stat.st_size if entry.stat is not None else 0
+    return all(entry.size_bytes <= WHOLE_BYTES for entry in group)
 
 
 def _walk(world: World, paths: Iterable[str], *, recursive: bool) -> Iterator[WalkEntry]:

@@ -22,12 +22,13 @@ type _Place = tuple[int, int]
 class WalkEntry:
     """A path that was come upon: to be read when neither ``skipped`` nor ``failed`` says why not.
 
-    ``path`` is absolute, by the names as given and found, with surrogateescape; it may be longer than PATH_MAX.
-    ``stat`` is what the path leads to, None where that could not be found out.
+    ``path`` is absolute, by the names as given and found, with surrogateescape; it may be longer than PATH_MAX. Of a
+    file to be read there are its size and its ``stat_signature``.
     """
 
     path: str
-    stat: os.stat_result | None
+    size_bytes: int = 0
+    signature: str = ""
     skipped: str | None = None
     failed: str | None = None
 
@@ -113,7 +114,7 @@ class _Walk:
             yield _not_found(root, error)
             return
         if self._own.holds(root):
-            yield WalkEntry(root, found, skipped="it lies in DAM's own storage")
+            yield WalkEntry(root, skipped="it lies in DAM's own storage")
         elif stat.S_ISDIR(found.st_mode):
             yield from self._folders(root)
         else:
@@ -134,12 +135,12 @@ class _Walk:
         try:
             fd = self._files.open_folder(path)
         except OSError as error:
-            yield WalkEntry(path, None, failed=f"can't be listed: {os_reason(error)}")
+            yield WalkEntry(path, failed=f"can't be listed: {os_reason(error)}")
             return
         try:
             home = _place(os.fstat(fd))
             if home in self._own.folders:
-                yield WalkEntry(path, os.fstat(fd), skipped="it is DAM's own storage")
+                yield WalkEntry(path, skipped="it is DAM's own storage")
                 return
             yield from self._listed(path, fd, home, below)
         finally:
@@ -162,25 +163,25 @@ class _Walk:
             if entry.is_symlink():
                 yield self._behind_link(prefix + name, name, found, home)
             elif stat.S_ISREG(found.st_mode) and found.st_ino not in own_inodes and name not in own_names:
-                yield WalkEntry(prefix + name, found)
+                yield WalkEntry(prefix + name, found.st_size, stat_signature(found))
             else:
                 yield self._judged(prefix + name, name, found, home)
         if problem:
-            yield WalkEntry(path, None, failed=f"can't be listed whole: {os_reason(problem)}")
+            yield WalkEntry(path, failed=f"can't be listed whole: {os_reason(problem)}")
 
     def _behind_link(self, path: str, name: str, found: os.stat_result, home: _Place) -> WalkEntry:
         if stat.S_ISDIR(found.st_mode):
-            return WalkEntry(path, found, skipped="a symbolic link to a folder")
+            return WalkEntry(path, skipped="a symbolic link to a folder")
         if self._own.holds(path):
-            return WalkEntry(path, found, skipped="a symbolic link into DAM's own storage")
+            return WalkEntry(path, skipped="a symbolic link into DAM's own storage")
         return self._judged(path, name, found, home)
 
     def _judged(self, path: str, name: str, found: os.stat_result, home: _Place | None) -> WalkEntry:
         if not stat.S_ISREG(found.st_mode):
-            return WalkEntry(path, found, skipped=kind_of(found.st_mode))
+            return WalkEntry(path, skipped=kind_of(found.st_mode))
         if _place(found) in self._own.files or (home, name) in self._own.names:
-            return WalkEntry(path, found, skipped="it is DAM's own database")
-        return WalkEntry(path, found)
+            return WalkEntry(path, skipped="it is DAM's own database")
+        return WalkEntry(path, found.st_size, stat_signature(found))
 
 
 def _list(fd: int) -> tuple[list[os.DirEntry[str]], OSError | None]:
@@ -197,7 +198,7 @@ def _list(fd: int) -> tuple[list[os.DirEntry[str]], OSError | None]:
 
 
 def _not_found(path: str, error: OSError) -> WalkEntry:
-    return WalkEntry(path, None, failed=os_reason(error))
+    return WalkEntry(path, failed=os_reason(error))
 
 
 def _absolute(path: str) -> str:
