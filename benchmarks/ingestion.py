@@ -14,7 +14,7 @@ PROGRAM = str(Path(sys.executable).with_name("dam-cli"))
 ENVIRONMENT = {"DATABASE_URL": "sqlite:///{home}/dam.db", "DAM_STORAGE_PATH": "{home}/storage"}
 FLOORS = [sys.executable, "-m", "benchmarks.floors"]
 FEW = 1_000
-NEW_FROM = 1_000_000
+NEW_FROM = 1_000_000  # from this number on are files that no library has yet
 ROOT = str(Path(__file__).parent.parent)
 
 

@@ -136,7 +136,7 @@ def merge_components(
 
 
 def add_components_unless_refused(session: Session, kind: type[Component], rows: Sequence[Mapping[str, Any]]) -> int:
-    """Add many components of one kind, but those that any constraint of uniqueness refuses; return how many it were.
+    """Add many components of one kind, but those that any constraint of uniqueness refuses; return how many were added.
 
     Waits for another process that is about to add the same. All rows have the same fields.
     """
