@@ -80,9 +80,11 @@ class ExtractionLane:
     def _run(self) -> None:
         try:
             with asyncio.Runner() as runner:
-                while not self._closing.is_set():
+                is_last = False
+                while not is_last:
                     self._woken.wait()
                     self._woken.clear()
+                    is_last = self._closing.is_set()  # asked before the run: it reads all that was marked before that
                     if self._given_up:
                         return
                     began = time.monotonic()

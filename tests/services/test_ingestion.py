@@ -214,6 +214,22 @@ def test_the_facts_of_a_picture_are_read(world: World, source: Path) -> None:
     assert all_of(world, NeedsMetadataExtractionComponent) == []
 
 
+def test_the_facts_of_the_last_files_are_read_before_it_ends(world: World, source: Path) -> None:
+    for number in range(40):
+        Image.new("RGB", (30, 20), (number, 0, 0)).save(source / f"{number}.png")
+    outcomes: list[Outcome] = []
+
+    def linger(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        if len(outcomes) == 9:  # so that the facts of the first eight are read meanwhile
+            time.sleep(0.3)
+
+    ingestion.ingest(world, [str(source)], Options(recursive=True), linger)
+
+    assert len(all_of(world, ImageDimensionsComponent)) == len(outcomes) == 40
+    assert all_of(world, NeedsMetadataExtractionComponent) == []
+
+
 def test_reading_the_facts_can_be_deferred(world: World, source: Path) -> None:
     Image.new("RGB", (30, 20), "red").save(source / "a.png")
     take_in(world, source, Options(recursive=True, defer=True))
