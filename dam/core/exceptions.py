@@ -169,8 +169,7 @@ class WorkerCrashed(TaskFailed):
         self.exit_code = exit_code
 
     def __str__(self) -> str:
-        how = f"signal {-self.exit_code}" if self.exit_code < 0 else f"exit status {self.exit_code}"
-        return f"decoder crashed ({how})"
+        return f"decoder crashed ({_how_it_ended(self.exit_code)})"
 
 
 class OutcomeNotPicklable(TaskFailed):
@@ -194,6 +193,18 @@ class WorkersUnavailable(DamError):
 
     def __str__(self) -> str:
         return f"worker processes can't be started: {self.reason}"
+
+
+class WalkerDied(DamError):
+    """The process that looks for files ended before it was done; ``exit_code`` is negative for a signal."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        how = _how_it_ended(self.exit_code)
+        return f"the process that looks for files ended too soon ({how}); run the command again for the rest"
 
 
 class ClusterUnavailable(WorkersUnavailable):
@@ -307,6 +318,10 @@ class UnknownStorageFormat(DamError):
 def qualified_name(function: Callable[..., object]) -> str:
     """Return a function's module and name, for people."""
     return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', repr(function))}"
+
+
+def _how_it_ended(exit_code: int) -> str:
+    return f"signal {-exit_code}" if exit_code < 0 else f"exit status {exit_code}"
 
 
 def described(error: BaseException) -> str:

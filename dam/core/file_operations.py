@@ -17,6 +17,9 @@ _MOST_BYTES_A_CHARACTER = 4
 _READ_SAFELY = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _NO_ACCESS_TIME = getattr(os, "O_NOATIME", 0)
 _FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
+FOLDER_ON_THE_WAY = _FOLDER | getattr(os, "O_PATH", 0)
+"""How a folder is opened that only leads to others: it need not be readable."""
+
 _FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
@@ -228,8 +231,7 @@ def _split(path: bytes) -> tuple[bytes, bytes]:
 
 
 def _step(folder: int, piece: bytes) -> int:
-    flags = _FOLDER | getattr(os, "O_PATH", 0)
-    below = os.open(piece, flags, dir_fd=folder)
+    below = os.open(piece, FOLDER_ON_THE_WAY, dir_fd=folder)
     os.close(folder)
     return below
 

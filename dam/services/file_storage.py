@@ -1,6 +1,6 @@
 """Where the objects are kept, each under the SHA-256 of its content: the interface, and the one on a local disk."""
 
-# ruff: noqa: PTH100, PTH112, PTH116, PTH123 - as in file_operations
+# ruff: noqa: PTH100, PTH112, PTH123 - as in file_operations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ from dam.core.exceptions import (
     StorageNotWritable,
     UnknownStorageFormat,
 )
-from dam.core.file_operations import FileOperationsResource
+from dam.core.file_operations import FOLDER_ON_THE_WAY, FileOperationsResource
 from dam.services.content_id import ContentId
 from dam.services.deposit import Deposit, LocalDeposit
 from dam.services.publication import DAMAGED_FOLDER, Outcome, Publication, Published, drop, object_path, path_named
@@ -162,14 +162,21 @@ class LocalFileStorage:
 
     def contains_each(self, objects: Iterable[tuple[bytes, int]]) -> list[bool]:
         """Say of many, each by its SHA-256 and length, what ``contains`` says of one."""
-        root, contained = self._root, []
-        for sha256, size in objects:  # an object of a class for each would take half as long as the system does
-            try:
-                found = os.stat(path_named(root, sha256.hex()))
-            except OSError:
-                contained.append(False)
-            else:
-                contained.append(found.st_size == size and found.st_mtime_ns == OBJECT_TIME_NS)
+        try:
+            root = os.open(self._root, FOLDER_ON_THE_WAY)
+        except OSError:
+            return [False for _ in objects]
+        contained = []
+        try:
+            for sha256, size in objects:  # an object of a class for each would take half as long as the system does
+                try:
+                    found = os.stat(path_named(".", sha256.hex()), dir_fd=root)
+                except OSError:
+                    contained.append(False)
+                else:
+                    contained.append(found.st_size == size and found.st_mtime_ns == OBJECT_TIME_NS)
+        finally:
+            os.close(root)
         return contained
 
     def check(self, content_id: ContentId, size: int) -> ObjectState:

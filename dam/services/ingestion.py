@@ -22,9 +22,11 @@ from dam.services.intake import Intake, Refused
 from dam.services.intake_pool import Group, IntakePool, IntakeProcesses
 from dam.services.known_sources import KnownSource, KnownSources
 from dam.services.source_reading import WHOLE_BYTES
-from dam.services.source_walk import OwnFiles, WalkEntry, walk
+from dam.services.source_walk import OwnFiles, Walk, WalkEntry
+from dam.services.walk_ahead import WalkAhead
 
 LOOKED_UP_TOGETHER = 1000
+WALKED_PER_READ = 10  # when fewer than one in so many is read, most of the work is to walk over them
 SEEN_TOGETHER = 10_000
 TAKEN_IN_TOGETHER = 256
 TAKEN_IN_FIRST = 8  # the first groups are small, so that the first facts are being read soon
@@ -90,10 +92,13 @@ def ingest(
         _opened_pool(world, options) as pool,
         nullcontext() if options.defer else ExtractionLane(world) as lane,
         asyncio.Runner() as runner,
+        WalkAhead(_walk(world, paths, recursive=options.recursive)) as walk,
     ):
         pipeline = _Pipeline(world, options, pool, runner, on_outcome, lane)
-        for entries in batched(_walk(world, paths, recursive=options.recursive), LOOKED_UP_TOGETHER):
-            pipeline.take(entries)
+        for entries in batched(walk, LOOKED_UP_TOGETHER):
+            few_are_read = pipeline.take(entries) * WALKED_PER_READ < len(entries)
+            if few_are_read and _processes(world) > 1:
+                walk.hurry()
             del entries  # before as many more are made
         pipeline.finish()
     return pipeline.summary()
@@ -125,17 +130,19 @@ class _Pipeline:
         self._seen_again: list[int] = []
         self._recorded_at = time.monotonic()
 
-    def take(self, entries: Sequence[WalkEntry]) -> None:
-        """Take the next paths of the walk."""
+    def take(self, entries: Sequence[WalkEntry]) -> int:
+        """Take the next paths of the walk; return how many of them are read."""
         files = []
         for entry in entries:
             if entry.skipped is None and entry.failed is None:
                 files.append(entry)
             else:
                 self._tell(_passed_over(entry))
-        for entry in self._without_unchanged(files):
+        changed = self._without_unchanged(files)
+        for entry in changed:
             if self._groups.add(entry):
                 self._submit()
+        return len(changed)
 
     def finish(self) -> None:
         """Wait for everything under way and record it."""
@@ -258,8 +265,11 @@ def _opened_pool(world: World, options: Options) -> IntakePool:
         storage_type=LOCAL_CAS if options.copy else LOCAL_REFERENCE,
         source_type=LOCAL_FILE if options.copy else REFERENCED_FILE,
     )
-    processes = world.resources.get(IntakeProcesses).count if world.resources.has(IntakeProcesses) else 0
-    return IntakePool(intake, storage, processes)
+    return IntakePool(intake, storage, _processes(world))
+
+
+def _processes(world: World) -> int:
+    return world.resources.get(IntakeProcesses).count if world.resources.has(IntakeProcesses) else 0
 
 
 def _is_full(group: Group) -> bool:
@@ -270,13 +280,12 @@ def _are_small(group: Iterable[WalkEntry]) -> bool:
     return all(entry.size_bytes <= WHOLE_BYTES for entry in group)
 
 
-def _walk(world: World, paths: Iterable[str], *, recursive: bool) -> Iterator[WalkEntry]:
+def _walk(world: World, paths: Iterable[str], *, recursive: bool) -> Walk:
     files = world.resources.get(FileOperationsResource)
     database = world.database.file
     locks = [claims.lock_file(database)] if database is not None else []
     own = OwnFiles.at(storage=world.config.storage_path, database=database, others=locks)
-    for path in paths:
-        yield from walk(path, recursive=recursive, own=own, files=files)
+    return Walk(paths, recursive=recursive, own=own, files=files)
 
 
 def _taken_in(file: ImportedFile, result: ImportResult) -> Outcome:

@@ -1,11 +1,9 @@
 """The program's ends of the processes behind ``isolation``: the server that forks workers, and the workers."""
 
-import json
 import os
 import pickle
 import socket
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
@@ -15,13 +13,9 @@ from math import inf
 from typing import Any
 
 from dam.core.exceptions import OutcomeNotPicklable, WorkersUnavailable, described
-from dam.services.isolation_server import REQUEST
+from dam.services import fresh_interpreter
+from dam.services.isolation_server import REQUEST, serve
 from dam.services.isolation_worker import OUTCOME_HEADER, RING, SMALL_BYTES, TASK_HEADER
-
-_BOOT = (
-    "import json, sys; sys.path[:], *arguments = json.loads(sys.argv[1]); "
-    "from dam.services.isolation_server import serve; serve(*arguments)"
-)
 
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -47,11 +41,11 @@ class ServerProcess:
 
     def __init__(self, *, memory_bytes: int, preload: Sequence[str]) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        arguments = json.dumps([sys.path, theirs.fileno(), os.getpid(), memory_bytes, preload])
+        command = fresh_interpreter.command(serve, theirs.fileno(), os.getpid(), memory_bytes, preload)
         with theirs:
             try:
                 self._process = subprocess.Popen(  # noqa: S603  our own interpreter and code
-                    [sys.executable, "-c", _BOOT, arguments],
+                    command,
                     env=os.environ | ENVIRONMENT,
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,  # a key pressed in the terminal is for the program alone

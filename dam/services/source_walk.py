@@ -69,20 +69,6 @@ class OwnFiles:
         return place is not None
 
 
-def walk(
-    root: Path | str, *, recursive: bool, own: OwnFiles, files: FileOperationsResource | None = None
-) -> Iterator[WalkEntry]:
-    """Come upon every file at a path: the file itself, or a folder's files, and with ``recursive`` those below.
-
-    The files of a folder come first, then its folders, each in the order of their names. Files behind symbolic links
-    are taken, folders behind them are not, except ``root`` itself. Memory holds the names of one folder and of the
-    folders yet to enter; one or two descriptors are open at a time.
-    """
-    return _Walk(recursive=recursive, own=own, files=files or FileOperationsResource()).start(
-        _absolute(os.fspath(root))
-    )
-
-
 def stat_signature(found: os.stat_result) -> str:
     """Return what must be equal for a file to be held for unchanged: size, modification time (ns), inode, device."""
     return f"{found.st_size} {found.st_mtime_ns} {found.st_ino} {found.st_dev}"
@@ -97,38 +83,91 @@ def is_trustworthy(found: os.stat_result, read_at_ns: int) -> bool:
     return found.st_mtime_ns + _TRUST_AFTER_NS <= read_at_ns
 
 
-class _Walk:
-    """One walk: how it was asked for."""
+class Walk:
+    """A walk over paths: each is a file itself or a folder's files, and with ``recursive`` those of all folders below.
 
-    def __init__(self, *, recursive: bool, own: OwnFiles, files: FileOperationsResource) -> None:
+    The files of a folder come first, then its folders, each in the order of their names. Files behind symbolic links
+    are taken, folders behind them are not, except those that were given. Memory holds the names of one folder and of
+    the folders yet to enter; one or two descriptors are open at a time.
+
+    It is an iterator that ends once, or goes on ``step`` by step; between two it can be pickled, to go on elsewhere.
+    """
+
+    def __init__(
+        self,
+        roots: Iterable[Path | str],
+        *,
+        recursive: bool,
+        own: OwnFiles,
+        files: FileOperationsResource | None = None,
+    ) -> None:
+        self._roots = [_absolute(os.fspath(root)) for root in roots]
+        self._roots.reverse()
+        self._folders: list[str] = []
         self._recursive = recursive
         self._own = own
-        self._files = files
+        self._files = files or FileOperationsResource()
         self._own_inodes = {inode for _, inode in own.files}
         self._own_names = {name for _, name in own.names}
 
-    def start(self, root: str) -> Iterator[WalkEntry]:
-        try:
-            found = self._files.stat(root)
-        except OSError as error:
-            yield _not_found(root, error)
-            return
-        if self._own.holds(root):
-            yield WalkEntry(root, skipped="it lies in DAM's own storage")
-        elif stat.S_ISDIR(found.st_mode):
-            yield from self._folders(root)
-        else:
-            home = _place_at(os.path.dirname(root))
-            yield self._judged(root, os.path.basename(root), found, home)
+    @property
+    def is_over(self) -> bool:
+        """Say whether all has been come upon."""
+        return not (self._roots or self._folders)
 
-    def _folders(self, root: str) -> Iterator[WalkEntry]:
-        waiting = [root]
-        while waiting:
+    def __iter__(self) -> Iterator[WalkEntry]:
+        while not self.is_over:
+            yield from self.step()
+
+    def step(self) -> Iterator[WalkEntry]:
+        """Come upon what is in the next folder, or else upon the next of the paths that were given."""
+        if not self._folders:
+            yield from self._root(self._roots.pop())
+            return
+        below: list[str] = []
+        yield from self._folder(self._folders.pop(), below)
+        self._enter_later(below)
+
+    def count(self) -> int:
+        """Walk to the end, and return how many entries that makes; nothing but names is looked at, which is quick."""
+        count = 0
+        while not self.is_over:
+            path = self._folders.pop() if self._folders else self._roots.pop()
             below: list[str] = []
-            yield from self._folder(waiting.pop(), below)
-            if self._recursive:
-                below.reverse()
-                waiting += below
+            count += self._count(path, below)
+            self._enter_later(below)
+        return count
+
+    def _enter_later(self, below: list[str]) -> None:
+        if self._recursive:
+            below.reverse()
+            self._folders += below
+
+    def _root(self, path: str) -> Iterator[WalkEntry]:
+        try:
+            found = self._files.stat(path)
+        except OSError as error:
+            yield _not_found(path, error)
+            return
+        if self._own.holds(path):
+            yield WalkEntry(path, skipped="it lies in DAM's own storage")
+        elif stat.S_ISDIR(found.st_mode):
+            self._folders.append(path)
+        else:
+            home = _place_at(os.path.dirname(path))
+            yield self._judged(path, os.path.basename(path), found, home)
+
+    def _count(self, path: str, below: list[str]) -> int:
+        try:
+            fd = self._files.open_folder(path)
+        except OSError:  # it is a file, or will be told of as one
+            return 1
+        try:
+            entries, problem = _list(fd)
+        finally:
+            os.close(fd)
+        below += [_inside(path, entry.name) for entry in entries if entry.is_dir(follow_symlinks=False)]
+        return len(entries) - len(below) + (problem is not None)
 
     def _folder(self, path: str, below: list[str]) -> Iterator[WalkEntry]:
         """Give what is in one folder, and fill ``below`` with the folders in it, in order."""
@@ -148,7 +187,7 @@ class _Walk:
 
     def _listed(self, path: str, fd: int, home: _Place, below: list[str]) -> Iterator[WalkEntry]:
         entries, problem = _list(fd)
-        prefix = path if path.endswith("/") else path + "/"
+        prefix = _inside(path, "")
         own_inodes, own_names = self._own_inodes, self._own_names
         for entry in entries:  # one loop, because calls for each of many files would take as long as the system does
             name = entry.name
@@ -195,6 +234,10 @@ def _list(fd: int) -> tuple[list[os.DirEntry[str]], OSError | None]:
         problem = error
     entries.sort(key=attrgetter("name"))
     return entries, problem
+
+
+def _inside(folder: str, name: str) -> str:
+    return folder + name if folder.endswith("/") else f"{folder}/{name}"
 
 
 def _not_found(path: str, error: OSError) -> WalkEntry:

@@ -1,21 +1,17 @@
 import os
 import struct
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from dam.core.components_markers import NeedsMetadataExtractionComponent
-from dam.core.config import WorldConfig
-from dam.core.database import Database
 from dam.core.events import FilesImported
 from dam.core.exceptions import EventHandlingError
 from dam.core.resources import FileOperationsResource
 from dam.core.systems import listens_for
 from dam.core.world import World
-from dam.core.world_registrar import register_core_systems
 from dam.models import (
     FileLocationComponent,
     FilePropertiesComponent,
@@ -26,23 +22,11 @@ from dam.models import (
 from dam.models.base import Component
 from dam.services import ecs_service, ingestion
 from dam.services.content_id import ContentId
-from dam.services.file_storage import FileStorage, LocalFileStorage
+from dam.services.file_storage import FileStorage
 from dam.services.ingestion import Options, Outcome, Status, Summary
 from tests.databases import SQLITE
 
 LONG_AGO = (1_600_000_000, 1_600_000_000)
-
-
-@pytest.fixture
-def world(database: Database, tmp_path: Path) -> Iterator[World]:
-    url = database.url.render_as_string(hide_password=False)
-    world = World(WorldConfig(database_url=url, storage_path=tmp_path / "storage"))
-    storage = LocalFileStorage(world.config.storage_path)
-    storage.open_for_use(expect_objects=False)
-    world.resources.bind(FileStorage).to(storage)  # type: ignore[type-abstract]  # an interface is a key too
-    register_core_systems(world)
-    with world:
-        yield world
 
 
 @pytest.fixture

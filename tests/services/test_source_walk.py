@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dam.services.source_walk import OwnFiles, WalkEntry, is_trustworthy, stat_signature, walk
+from dam.services.source_walk import OwnFiles, Walk, WalkEntry, is_trustworthy, stat_signature
 from tests import hostile
 from tests.forks import ForkServer
 
@@ -28,7 +28,7 @@ def write(path: Path, text: str = "") -> Path:
 
 
 def walked(root: Path | str, *, recursive: bool = True, own: OwnFiles = NOTHING_OWN) -> list[WalkEntry]:
-    return list(walk(root, recursive=recursive, own=own))
+    return list(Walk([root], recursive=recursive, own=own))
 
 
 def names(root: Path, entries: list[WalkEntry]) -> list[str]:
@@ -140,15 +140,30 @@ def test_special_files_are_skipped_with_a_note(tree: Path, *, directly: bool) ->
     assert time.monotonic() - began < 5
 
 
+def test_counting_comes_to_as_many_as_walking(tree: Path) -> None:
+    for name in ("b/2", "b/c/3", "a/4", "5", "6"):
+        write(tree / name)
+    os.mkfifo(tree / "b" / "fifo")
+    (tree / "nowhere").symlink_to("nothing")
+    (tree / "up").symlink_to(tree)
+    hostile.write_deep(hostile.deep_folder(tree / "a", length=5000), "leaf", b"")
+    roots = [tree, tree / "5", tree / "missing", tree / "up", tree / "b" / "fifo", tree / "nowhere"]
+
+    for recursive, expected in ((True, 9 + 9 + 4), (False, 4 + 4 + 4)):
+        assert len(list(Walk(roots, recursive=recursive, own=NOTHING_OWN))) == expected
+        assert Walk(roots, recursive=recursive, own=NOTHING_OWN).count() == expected
+
+
 def test_a_folder_that_may_not_be_read_fails_and_the_rest_goes_on(forks: ForkServer) -> None:
     hostile.need_root("only root can become somebody else")
     code = """if True:
         import sys
-        from dam.services.source_walk import OwnFiles, walk
+        from dam.services.source_walk import OwnFiles, Walk
         from tests import hostile
         hostile.become_nobody()
-        for entry in walk(sys.argv[1], recursive=True, own=OwnFiles()):
+        for entry in Walk([sys.argv[1]], recursive=True, own=OwnFiles()):
             print(entry.path.removeprefix(sys.argv[1]), entry.failed)
+        print(Walk([sys.argv[1]], recursive=True, own=OwnFiles()).count())
     """
     with hostile.folder_for_all() as folder:
         for name in ("a/1", "closed/2", "z/3", "listed/4"):
@@ -161,6 +176,7 @@ def test_a_folder_that_may_not_be_read_fails_and_the_rest_goes_on(forks: ForkSer
             "/closed can't be listed: Permission denied",
             "/listed/4 Permission denied",
             "/z/3 None",
+            "4",
         ]
 
 
@@ -186,9 +202,9 @@ def test_a_deep_tree_needs_few_descriptors(tree: Path, forks: ForkServer) -> Non
     hostile.write_deep(hostile.deep_folder(tree, length=9000), "leaf", b"123")
     code = """if True:
         import resource, sys
-        from dam.services.source_walk import OwnFiles, walk
+        from dam.services.source_walk import OwnFiles, Walk
         resource.setrlimit(resource.RLIMIT_NOFILE, (12, 12))
-        print([entry.failed for entry in walk(sys.argv[1], recursive=True, own=OwnFiles())])
+        print([entry.failed for entry in Walk([sys.argv[1]], recursive=True, own=OwnFiles())])
     """
 
     assert forks.run_python(code, tree) == "[None]\n"

@@ -18,7 +18,7 @@ from dam.core.exceptions import os_reason
 from dam.core.world import World
 from dam.services import failure_service, ingestion
 from dam.services.ingestion import Options, Outcome, Status, Summary
-from dam.services.source_walk import OwnFiles, walk
+from dam.services.source_walk import OwnFiles, Walk
 
 NOT_TAKEN = (Status.SKIPPED, Status.FAILED)
 
@@ -60,7 +60,7 @@ def _note_what_is_left_out(folders: Sequence[str]) -> None:
 
 def _ingest(world: World, paths: Sequence[str], how: Options, shown: Callable[[Outcome, Progress], None]) -> Summary:
     def total() -> int:
-        return sum(1 for path in paths for _ in walk(path, recursive=how.recursive, own=OwnFiles()))
+        return Walk(paths, recursive=how.recursive, own=OwnFiles()).count()
 
     def afterwards() -> str:
         with suppress(DBAPIError), world.reading() as session:
