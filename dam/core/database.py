@@ -30,7 +30,7 @@ __all__ = ["SCHEMA_REVISION", "Database", "components_markers", "metadata"]
 
 SCHEMA_REVISION = "0002"
 BUSY_SECONDS = 30
-CACHE_KIB = 1024  # for each connection; it bounds what memory grows by in a large library
+CACHE_KIB = 512  # for each connection; it bounds what memory grows by in a large library
 CHECKPOINT_PAGES = 16384  # 64 MiB of log; the same pages of the indexes change again and again meanwhile
 STATEMENTS_KEPT = 16  # by a connection; more are the same few statements with other numbers of parameters
 # Read-only (a standby), no privilege, damaged: https://www.postgresql.org/docs/current/errcodes-appendix.html

@@ -30,8 +30,8 @@ WALKED_PER_READ = 10  # when fewer than one in so many is read, most of the work
 SEEN_TOGETHER = 10_000
 TAKEN_IN_TOGETHER = 256
 TAKEN_IN_FIRST = 8  # the first groups are small, so that the first facts are being read soon
-GROUPS_UNDER_WAY = 6
-GROUPS_RECORDED_TOGETHER = 3  # half of those under way, so that others are taken in meanwhile
+GROUPS_UNDER_WAY = 8
+GROUPS_RECORDED_TOGETHER = 5  # fewer than those under way, so that others are taken in meanwhile
 PATIENCE_SECONDS = 1.0  # no longer are files of a slow disk kept waiting for others to be recorded with them
 BYTES_A_FILE = 128 << 10
 
