@@ -8,6 +8,7 @@ import pytest
 
 from dam.core.config import WorldConfig
 from dam.core.database import Database
+from dam.core.resources import FileOperationsResource
 from dam.core.world import World
 from dam.core.world_registrar import register_core_systems
 from dam.services import ingestion
@@ -120,9 +121,10 @@ def test_files_whose_process_dies_are_taken_in_all_the_same(
 
 def test_others_also_read_what_stays_where_it_is(world: World, source: Path, tmp_path: Path) -> None:
     use(world, LocalFileStorage(tmp_path / "storage"))
-    world.resources.add(Telling())
+    world.resources.bind(FileOperationsResource).to(Telling())
     outcomes = take_in(world, source, Options(recursive=True, copy=False))
     assert {outcome.status for outcome in outcomes.values()} == {Status.ADDED}
+    assert others(tmp_path)
     assert not (tmp_path / "storage").exists()
 
 
