@@ -90,7 +90,7 @@ class Walk:
     are taken, folders behind them are not, except those that were given. Memory holds the names of one folder and of
     the folders yet to enter; one or two descriptors are open at a time.
 
-    It is an iterator that ends once, or goes on ``step`` by step; between two it can be pickled, to go on elsewhere.
+    It is iterated over once, or goes on ``step`` by step; between two steps it can be pickled, to go on elsewhere.
     """
 
     def __init__(

@@ -1,8 +1,6 @@
 """Another process goes on with a walk, with the same outcome."""
 
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from dam.services.intake_pool import IntakeProcesses
 from dam.services.source_walk import OwnFiles, Walk
 from dam.services.walk_ahead import WalkAhead
 from tests import hostile
+from tests.core.queues import wait_until
 from tests.forks import ForkServer
 from tests.services.odd_files import PROGRAM, WATCHED, WatchedFolders
 
@@ -53,13 +52,6 @@ def others(notes: Path) -> list[int]:
 
 def is_alive(process: int) -> bool:
     return Path(f"/proc/{process}").exists()
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_what_another_process_comes_upon_is_the_same(tree: Path, notes: Path) -> None:
