@@ -1,12 +1,17 @@
 """Where errors become text and an exit status."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
+from typing import Any, TypeGuard
 
 from typer.exceptions import TyperException
 
 from dam.cli import output
-from dam.core.exceptions import DamError, EventHandlingError, StageExecutionError, os_reason
+from dam.core.exceptions import DamError, EventHandlingError, StageExecutionError, os_reason, stems_from_interruption
+
+AGAIN_SECONDS = 0.01
 
 
 class ExitStatus(IntEnum):
@@ -31,22 +36,50 @@ def guarded(run: Callable[[], int | None]) -> int:
     """
     output.prepare()
     try:
-        status = run() or ExitStatus.DONE
-        output.finish()
+        with _no_interruption_lost():
+            status = run() or ExitStatus.DONE
+            output.finish()
     except output.OutputLost as error:
         return _output_lost(error.cause)
     except KeyboardInterrupt:
-        status = ExitStatus.INTERRUPTED
+        return _interrupted()
     except TyperException as error:
         output.note(_usage_error(error))
         return ExitStatus.UNUSABLE
-    except (DamError, OSError) as error:
+    except Exception as error:
+        if stems_from_interruption(error):
+            _log_in_full(error)
+            return _interrupted()
         if not _can_be_mended(error):
             raise
         return _failed(error)
-    if status == ExitStatus.INTERRUPTED:
-        output.note("Interrupted. What was reported as done is safe; run the command again for the rest.")
-    return status
+    return _interrupted() if status == ExitStatus.INTERRUPTED else status
+
+
+@contextmanager
+def _no_interruption_lost() -> Iterator[None]:
+    """Have Ctrl-C come again when Python can only print it, because it came while an object was being destroyed."""
+    before = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        if isinstance(unraisable.exc_value, KeyboardInterrupt):
+            import signal
+            import threading
+
+            threading.Timer(AGAIN_SECONDS, signal.raise_signal, [signal.SIGINT]).start()
+        else:
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _interrupted() -> int:
+    output.note("Interrupted. What was reported as done is safe; run the command again for the rest.")
+    return ExitStatus.INTERRUPTED
 
 
 def _output_lost(cause: OSError) -> int:
@@ -57,18 +90,22 @@ def _output_lost(cause: OSError) -> int:
     return ExitStatus.UNUSABLE
 
 
-def _can_be_mended(error: BaseException) -> bool:
+def _can_be_mended(error: BaseException) -> TypeGuard[DamError | OSError]:
     while isinstance(error, StageExecutionError | EventHandlingError):
         error = error.original_exception
     return isinstance(error, DamError | OSError)
 
 
 def _failed(error: DamError | OSError) -> int:
+    _log_in_full(error)
+    output.note(f"Error: {output.visible(_wording(error))}")
+    return ExitStatus.UNUSABLE
+
+
+def _log_in_full(error: Exception) -> None:
     import logging
 
     logging.getLogger(__name__).debug("the error in full:", exc_info=error)
-    output.note(f"Error: {output.visible(_wording(error))}")
-    return ExitStatus.UNUSABLE
 
 
 def _wording(error: DamError | OSError) -> str:

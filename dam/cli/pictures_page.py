@@ -11,6 +11,7 @@ from dam.cli import working_world
 from dam.cli.border import UnusableInput
 from dam.core.config import WorldConfig
 from dam.core.exceptions import TaskFailed
+from dam.core.waiting import result_of
 from dam.services import content_service, examination, html_report
 from dam.services.file_storage import LocalFileStorage
 from dam.services.html_report import Section, Tile
@@ -59,6 +60,6 @@ def _with_thumbnails(
 
 def _with_thumbnail(tile: Tile, begun: Future[bytes | None] | None) -> Tile:
     try:
-        return replace(tile, thumbnail=begun.result() if begun is not None else None)
+        return replace(tile, thumbnail=result_of(begun) if begun is not None else None)
     except (TaskFailed, OSError):
         return tile

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dam.cli import output
 from dam.core.config import WorldConfig, read_settings
 from dam.core.database import Database
-from dam.core.exceptions import SchemaMissing
+from dam.core.exceptions import SchemaMissing, stems_from_interruption
 
 OPEN_FILES = 8192
 
@@ -88,4 +88,4 @@ def _log_at(level: str) -> None:
 
 def _is_no_interruption(record: logging.LogRecord) -> bool:
     """Leave out what SQLAlchemy says of Ctrl-C while it closes a connection: it is raised, too, and said once."""
-    return record.exc_info is None or not isinstance(record.exc_info[1], KeyboardInterrupt)
+    return record.levelno <= logging.DEBUG or not record.exc_info or not stems_from_interruption(record.exc_info[1])

@@ -330,6 +330,13 @@ def described(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines[0] else type(error).__name__
 
 
+def stems_from_interruption(error: BaseException | None) -> bool:
+    """Tell whether Ctrl-C was at the beginning of an error: what clears up after it may fail for its sake."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def os_reason(error: OSError) -> str:
     """Return what the operating system said, without the path, for people."""
     return error.strerror or str(error) or type(error).__name__

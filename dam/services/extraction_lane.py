@@ -1,13 +1,14 @@
 """Reads the facts of new assets beside their ingestion, so that neither waits for the other."""
 
-import asyncio
 import threading
 import time
 from concurrent.futures import Executor
 from types import TracebackType
 from typing import Self
 
+from dam.core.runner import Runner
 from dam.core.stages import SystemStage
+from dam.core.waiting import interruption_put_off
 from dam.core.world import World
 from dam.services import examination_task
 
@@ -37,16 +38,19 @@ class ExtractionLane:
         """Have a worker process started, because there will be work; what it is asked comes to nothing."""
         if not self._prepared and self._world.resources.has(Executor):
             self._prepared = True
-            self._world.resources.get(Executor).submit(examination_task.warm_up)
+            with interruption_put_off():
+                self._world.resources.get(Executor).submit(examination_task.warm_up)
 
     def wake(self) -> None:
         """Say that there are new marks; raises what went wrong in an earlier run."""
         if self._error is not None:
             raise self._error
-        self._woken.set()
+        with interruption_put_off():
+            self._woken.set()
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        with interruption_put_off():
+            self._thread.start()
         return self
 
     def __exit__(
@@ -64,22 +68,24 @@ class ExtractionLane:
             raise self._error
 
     def _finish(self) -> None:
-        self._closing.set()
-        self._woken.set()
+        with interruption_put_off():
+            self._closing.set()
+            self._woken.set()
         while self._thread.is_alive():
             self._thread.join(timeout=1)
 
     def _give_up(self) -> None:
-        self._given_up = True
-        self._closing.set()
-        self._woken.set()
+        with interruption_put_off():
+            self._given_up = True
+            self._closing.set()
+            self._woken.set()
         if self._world.resources.has(Executor):
             self._world.resources.get(Executor).shutdown(wait=False, cancel_futures=True)
         self._thread.join()
 
     def _run(self) -> None:
         try:
-            with asyncio.Runner() as runner:
+            with Runner() as runner:
                 is_last = False
                 while not is_last:
                     self._woken.wait()
@@ -88,7 +94,7 @@ class ExtractionLane:
                     if self._given_up:
                         return
                     began = time.monotonic()
-                    runner.run(self._world.execute_stage(SystemStage.METADATA_EXTRACTION))
+                    runner.run(self._world.execute_stage, SystemStage.METADATA_EXTRACTION)
                     if time.monotonic() - began < _SHORT_SECONDS:
                         self._closing.wait(_PAUSE_SECONDS)
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for this one

@@ -1,6 +1,5 @@
 """Takes files in: walks, reads and stores them, records them in batches, and has their facts read meanwhile."""
 
-import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,6 +12,8 @@ from itertools import batched, repeat
 from dam.core import claims
 from dam.core.events import FilesImported, ImportedFile, ImportResult, SourcesSeenAgain
 from dam.core.resources import FileOperationsResource
+from dam.core.runner import Runner
+from dam.core.waiting import interruption_put_off
 from dam.core.world import World
 from dam.models.file_location_component import LOCAL_CAS, LOCAL_REFERENCE
 from dam.models.original_source_info_component import LOCAL_FILE, REFERENCED_FILE
@@ -91,7 +92,7 @@ def ingest(
     with (
         _opened_pool(world, options) as pool,
         nullcontext() if options.defer else ExtractionLane(world) as lane,
-        asyncio.Runner() as runner,
+        Runner() as runner,
         WalkAhead(_walk(world, paths, recursive=options.recursive)) as walk,
     ):
         pipeline = _Pipeline(world, options, pool, runner, on_outcome, lane)
@@ -112,7 +113,7 @@ class _Pipeline:
         world: World,
         options: Options,
         pool: IntakePool,
-        runner: asyncio.Runner,
+        runner: Runner,
         on_outcome: Callable[[Outcome], None],
         lane: ExtractionLane | None,
     ) -> None:
@@ -163,7 +164,7 @@ class _Pipeline:
         if self._options.rehash or not entries:
             return entries
         files = [(entry.path, entry.signature) for entry in entries]
-        with self._world.reading() as session:
+        with interruption_put_off(), self._world.reading() as session:
             known = self._known_sources.among(session, files)
         changed = []
         stored = self._are_still_stored(known, entries)
@@ -191,7 +192,7 @@ class _Pipeline:
         """Write down which sources were seen again."""
         sources, self._seen_again = self._seen_again, []
         if sources:
-            self._runner.run(self._world.dispatch(SourcesSeenAgain(sources=sources, seen_at=datetime.now(UTC))))
+            self._runner.run(self._world.dispatch, SourcesSeenAgain(sources=sources, seen_at=datetime.now(UTC)))
 
     def _submit(self) -> None:
         """Have the group taken in, and record what is done."""
@@ -202,7 +203,7 @@ class _Pipeline:
 
     def _is_first_due(self) -> bool:
         group = self._under_way[0]
-        return group.future.done() and (not _is_full(group) or time.monotonic() > self._recorded_at + PATIENCE_SECONDS)
+        return group.is_taken and (not _is_full(group) or time.monotonic() > self._recorded_at + PATIENCE_SECONDS)
 
     def _record_first(self) -> None:
         """Write the rows of the files of the oldest groups, whose bytes are safe now."""
@@ -226,13 +227,13 @@ class _Pipeline:
             group = self._under_way.popleft()
             yield from self._pool.result(group)
             is_late = time.monotonic() > self._recorded_at + PATIENCE_SECONDS
-            if not _is_full(group) or not self._under_way or (is_late and not self._under_way[0].future.done()):
+            if not _is_full(group) or not self._under_way or (is_late and not self._under_way[0].is_taken):
                 return
 
     def _recorded(self, files: Sequence[ImportedFile]) -> list[ImportResult]:
         if not files:
             return []
-        results, *_ = self._runner.run(self._world.dispatch(FilesImported(files=files)))
+        results, *_ = self._runner.run(self._world.dispatch, FilesImported(files=files))
         return results
 
 

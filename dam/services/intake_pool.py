@@ -9,7 +9,7 @@ from typing import Self
 
 from dam.core.events import ImportedFile
 from dam.core.exceptions import TaskFailed, WorkersUnavailable
-from dam.core.waiting import result_of
+from dam.core.waiting import is_done, result_of
 from dam.services.file_storage import FileStorage
 from dam.services.intake import Intake, Refused
 from dam.services.isolation import IsolatedExecutor
@@ -37,6 +37,11 @@ class Group:
     paths: Sequence[str]
     future: Future[Taken]
 
+    @property
+    def is_taken(self) -> bool:
+        """Tell whether nobody has to wait for it."""
+        return is_done(self.future)
+
 
 class IntakePool:
     """Takes groups of files in, several at a time.
@@ -63,15 +68,15 @@ class IntakePool:
         self._count += len(paths)
         future = self._submitted_elsewhere(paths) if are_small and self._count > TAKEN_HERE else None
         if future is None:
-            future = self._threads.submit(self._intake.take, paths, self._threads.is_stopped)
+            future = self._submitted_here(paths)
         return Group(paths, future)
 
     def result(self, group: Group) -> Taken:
-        """Wait for a group. One whose process could not be started or died is taken in here and now."""
+        """Wait for a group. One whose process could not be started or died is taken in by a thread here."""
         try:
             return result_of(group.future)
         except (TaskFailed, WorkersUnavailable):
-            return self._intake.take(group.paths, self._threads.is_stopped)
+            return result_of(self._submitted_here(group.paths))
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +85,9 @@ class IntakePool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open.__exit__(kind, error, trace)
+
+    def _submitted_here(self, paths: Sequence[str]) -> Future[Taken]:
+        return self._threads.submit(self._intake.take, paths, self._threads.is_stopped)
 
     def _submitted_elsewhere(self, paths: Sequence[str]) -> Future[Taken] | None:
         """Give a group to the processes; None when there are none or they can't reach the storage."""

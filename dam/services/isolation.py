@@ -13,6 +13,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from dam.core.waiting import interruption_put_off
 from dam.services.isolation_dispatch import Dispatcher
 from dam.services.isolation_processes import Task
 
@@ -66,13 +67,13 @@ class IsolatedExecutor(Executor):
         futures raise ``concurrent.futures.CancelledError``. When ``wait`` is true, no process is left on return.
         A second call may still cancel.
         """
-        with self._lock:
-            self._closed = True
-            dispatcher = self._dispatcher
-        if dispatcher is None:
-            return
-        dispatcher.close(cancel=cancel_futures)
-        if wait:
+        with interruption_put_off():
+            with self._lock:
+                self._closed = True
+                dispatcher = self._dispatcher
+            if dispatcher is not None:
+                dispatcher.close(cancel=cancel_futures)
+        if dispatcher is not None and wait:
             dispatcher.join()
 
     def __exit__(
@@ -82,7 +83,7 @@ class IsolatedExecutor(Executor):
         self.shutdown(cancel_futures=kind is not None)
 
     def _queued(self, tasks: list[Task]) -> list[Future[Any]]:
-        with self._lock:
+        with interruption_put_off(), self._lock:
             if self._closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
             self._started_dispatcher().add(tasks)

@@ -7,7 +7,7 @@ from threading import Event
 from types import TracebackType
 from typing import Self
 
-from dam.core.waiting import result_of
+from dam.core.waiting import interruption_put_off, result_of
 
 UNDER_WAY = 256
 
@@ -28,13 +28,14 @@ class ReadingThreads:
 
     def submit[**P, R](self, do: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Do something as soon as a thread is free."""
-        return self._pool.submit(do, *args, **kwargs)
+        with interruption_put_off():
+            return self._pool.submit(do, *args, **kwargs)
 
     def map[T, R](self, do: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
         """Do something with each item and give both, in their order."""
         under_way: deque[tuple[T, Future[R]]] = deque()
         for item in items:
-            under_way.append((item, self._pool.submit(do, item)))
+            under_way.append((item, self.submit(do, item)))
             if len(under_way) >= UNDER_WAY:
                 yield _first(under_way)
         while under_way:
@@ -46,9 +47,11 @@ class ReadingThreads:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self._stopped.set()
-        self._pool.shutdown(cancel_futures=kind is not None)
+        with interruption_put_off():
+            if kind is not None:
+                self._stopped.set()
+            self._pool.shutdown(wait=False, cancel_futures=kind is not None)
+        self._pool.shutdown()
 
 
 def _first[T, R](under_way: deque[tuple[T, Future[R]]]) -> tuple[T, R]:

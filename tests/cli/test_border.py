@@ -40,6 +40,17 @@ def test_what_can_be_mended_is_one_line(
     assert printed.err.count("\n") == 1
 
 
+def test_what_fails_for_the_sake_of_an_interruption_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    def run() -> int:
+        try:
+            return _raising(KeyboardInterrupt())
+        finally:
+            _raising(AssertionError())  # as of SQLAlchemy about a connection whose closing was interrupted
+
+    assert guarded(run) == 130
+    assert capsys.readouterr().err.startswith("Interrupted. ")
+
+
 def test_a_reader_that_is_gone_is_told_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert guarded(lambda: _raising(output.OutputLost(BrokenPipeError()))) == 141
     assert capsys.readouterr().err == ""

@@ -153,8 +153,11 @@ import logging
 from dam.cli import program
 
 program.world_config(None)
-for error in (KeyboardInterrupt(), ValueError("a fault")):
+too_late = OSError("closed already")
+too_late.__context__ = KeyboardInterrupt()
+for error in (KeyboardInterrupt(), too_late, ValueError("a fault")):
     logging.getLogger("pool").error("closing a connection", exc_info=error)
+logging.getLogger("asyncio").error("without an exception", exc_info=False)
 logging.getLogger("psycopg").warning("error ignored: the connection is lost")
 """
 
@@ -165,8 +168,33 @@ def test_what_is_raised_too_is_not_logged(forks: ForkServer, environment: dict[s
         _, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert "error ignored" not in err
     assert err.count("closing a connection") == 1
+    assert err.count("without an exception") == 1
     assert "ValueError: a fault" in err
     assert "KeyboardInterrupt" not in err
+
+
+SWALLOWED = """
+import time
+from dam.cli import border
+
+class Dying:
+    def __del__(self):
+        raise KeyboardInterrupt
+
+def run():
+    Dying()  # which Python could only say on stderr
+    time.sleep(60)
+
+print(border.guarded(run))
+"""
+
+
+@SQLITE
+def test_an_interrupt_while_an_object_is_destroyed_is_not_lost(forks: ForkServer, environment: dict[str, str]) -> None:
+    with forks.start_python(SWALLOWED, environment=environment) as process:
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert out == "130\n"
+    assert re.fullmatch(r"Interrupted\. .*\n", err), err
 
 
 LATE = """

@@ -25,6 +25,7 @@ from dam.core.exceptions import (
     WorkersUnavailable,
 )
 from dam.services.isolation import IsolatedExecutor
+from tests.forks import ForkServer
 from tests.services import isolation_tasks as tasks
 
 PROJECT = Path(__file__).parents[2]
@@ -45,6 +46,23 @@ futures = [executor.submit(tasks.touch_and_sleep, pathlib.Path(path), 60) for pa
 FORGETFUL_PARENT = f"""{OPENING}
 executor.submit(tasks.echo, 1).result()
 executor.submit(tasks.sleep, 60)
+"""
+INTERRUPTED = """
+from dam.core.waiting import result_of
+from dam.services.isolation import IsolatedExecutor
+from tests.interruptions import interrupted_everywhere
+
+def asked():
+    return result_of(executor.submit(abs, -1))
+
+def begun():
+    with IsolatedExecutor(jobs=1) as new:
+        new.submit(abs, -1)
+
+with IsolatedExecutor(jobs=1) as executor:
+    asked()
+    print(interrupted_everywhere(asked, then=asked))
+print(interrupted_everywhere(begun))
 """
 
 
@@ -470,6 +488,11 @@ def test_a_killed_parent_leaves_no_process_behind(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     _until(lambda: not any(_exists(pid) for pid in family))
+
+
+def test_wherever_a_call_is_interrupted_the_next_is_answered_and_all_ends(forks: ForkServer) -> None:
+    asked, begun = map(int, forks.run_python(INTERRUPTED).split())
+    assert min(asked, begun) > 50
 
 
 def test_a_program_that_forgets_to_shut_down_ends_all_the_same() -> None:

@@ -12,6 +12,7 @@ from dam.cli.border import ExitStatus, UnusableInput
 from dam.cli.options import MatchRuleName
 from dam.core.config import WorldConfig
 from dam.core.exceptions import EntityNotFound, TaskFailed
+from dam.core.waiting import result_of
 from dam.services import (
     asset_service,
     content_service,
@@ -106,7 +107,7 @@ def _hashes_of_file(path: str, config: WorldConfig, *, orientations: bool) -> Ha
     limits = examination.Limits(max_pixels=config.limits.max_pixels)
     with working_world.workers(config, jobs=1) as executor:
         try:
-            query = executor.submit(examination.query_image, path, limits, orientations=orientations).result()
+            query = result_of(executor.submit(examination.query_image, path, limits, orientations=orientations))
         except TaskFailed as error:
             raise UnusableInput(f"{path}: {error}") from error
     if query.problem is not None:

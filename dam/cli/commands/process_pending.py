@@ -8,6 +8,7 @@ from dam.cli.border import ExitStatus
 from dam.cli.progress import Progress
 from dam.cli.working_world import open_world
 from dam.core.components_markers import NeedsMetadataExtractionComponent
+from dam.core.runner import Runner
 from dam.core.stages import SystemStage
 from dam.core.world import World
 from dam.services import failure_service
@@ -23,7 +24,8 @@ def run(world: str | None, *, retry_failed: bool, jobs: int | None, as_json: boo
             with opened.session() as session, session.begin():
                 failure_service.mark_failed_again(session)
         pending = _waiting(opened)
-        asyncio.run(_extract(opened, pending))
+        with Runner() as runner:
+            runner.run(_extract, opened, pending)
         with opened.reading() as session:
             failed = failure_service.failed_since(session, begun_at)
     if as_json:

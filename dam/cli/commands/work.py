@@ -2,14 +2,16 @@
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from dam.cli import output, program
 from dam.cli.border import ExitStatus, UnusableInput
 from dam.cli.working_world import open_world
+from dam.core.runner import Runner
 from dam.core.stages import SystemStage
 from dam.services import draining, failure_service
 
@@ -60,14 +62,15 @@ def _drain(world: str | None, stages: Sequence[SystemStage], work: Work) -> int:
     begun_at = datetime.now(UTC)
     config = program.world_config(world)
     with open_world(config, jobs=work.jobs, storing=False, executor_address=work.executor) as opened:
-        asyncio.run(_until_signalled(draining.drain(opened, stages, watch=work.watch)))
+        with Runner() as runner:
+            runner.run(_until_signalled, partial(draining.drain, opened, stages, watch=work.watch))
         with opened.reading() as session:
             return failure_service.failed_since(session, begun_at)
 
 
-async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
-    """Await the work; a signal that asks for its end cancels it and is raised as KeyboardInterrupt, whichever it is."""
-    task = asyncio.ensure_future(work)
+async def _until_signalled(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Do the work; a signal that asks for its end cancels it and is raised as KeyboardInterrupt, whichever it is."""
+    task = asyncio.ensure_future(work())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, task.cancel)
