@@ -66,7 +66,10 @@ def _no_interruption_lost() -> Iterator[None]:
             import signal
             import threading
 
-            threading.Timer(AGAIN_SECONDS, signal.raise_signal, [signal.SIGINT]).start()
+            # To that thread, because it wakes no other from what it waits for.
+            again = threading.Timer(AGAIN_SECONDS, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT])
+            again.daemon = True
+            again.start()
         else:
             before(unraisable)
 

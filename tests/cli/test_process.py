@@ -183,7 +183,8 @@ class Dying:
 
 def run():
     Dying()  # which Python could only say on stderr
-    time.sleep(60)
+    for _ in range(1000):  # not at once: a signal just before a wait does not end it
+        time.sleep(0.1)
 
 print(border.guarded(run))
 """
