@@ -193,7 +193,10 @@ class Fork:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Wait for its end; kill it first when the test has failed, as one may that waited for that end in vain."""
+        if kind is not None:
+            self.kill()
         self.stdout.close()
         self.stderr.close()
         self.wait()
