@@ -11,7 +11,7 @@ from typer.exceptions import TyperException
 from dam.cli import output
 from dam.core.exceptions import DamError, EventHandlingError, StageExecutionError, os_reason, stems_from_interruption
 
-AGAIN_SECONDS = 0.01
+AGAIN_SECONDS = 0.01  # enough to be out of what was being destroyed
 
 
 class ExitStatus(IntEnum):
@@ -66,7 +66,7 @@ def _no_interruption_lost() -> Iterator[None]:
             import signal
             import threading
 
-            # To that thread, because it wakes no other from what it waits for.
+            # A signal ends the waiting of the thread to which it is sent, and of no other.
             again = threading.Timer(AGAIN_SECONDS, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT])
             again.daemon = True
             again.start()

@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 from distributed import Client, KilledWorker, WorkerPlugin, get_worker
 
 from dam.core.exceptions import ClusterUnavailable, described, os_reason
+from dam.core.waiting import interruption_put_off
 from dam.services.isolation import IsolatedExecutor
 
 P = ParamSpec("P")
@@ -110,9 +111,10 @@ class ClusterExecutor(Executor):
             raise RuntimeError("cannot schedule new futures after shutdown")
         call = pickle.dumps((fn, args, kwargs))
         future: Future[T] = Future()
-        there = self._sent(call)
-        future.add_done_callback(lambda here: here.cancelled() and there.cancel())
-        self._unfinished.add(asyncio.run_coroutine_threadsafe(self._carry(call, there, future), self._loop))
+        with interruption_put_off():
+            there = self._sent(call)
+            future.add_done_callback(lambda here: here.cancelled() and there.cancel())
+            self._unfinished.add(asyncio.run_coroutine_threadsafe(self._carry(call, there, future), self._loop))
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

@@ -38,8 +38,7 @@ class ExtractionLane:
         """Have a worker process started, because there will be work; what it is asked comes to nothing."""
         if not self._prepared and self._world.resources.has(Executor):
             self._prepared = True
-            with interruption_put_off():
-                self._world.resources.get(Executor).submit(examination_task.warm_up)
+            self._world.resources.get(Executor).submit(examination_task.warm_up)
 
     def wake(self) -> None:
         """Say that there are new marks; raises what went wrong in an earlier run."""

@@ -51,7 +51,7 @@ class ReadingThreads:
             if kind is not None:
                 self._stopped.set()
             self._pool.shutdown(wait=False, cancel_futures=kind is not None)
-        self._pool.shutdown()
+        self._pool.shutdown()  # to wait for the threads, which Ctrl-C may end
 
 
 def _first[T, R](under_way: deque[tuple[T, Future[R]]]) -> tuple[T, R]:

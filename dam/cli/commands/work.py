@@ -2,17 +2,16 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any
 
 from dam.cli import output, program
 from dam.cli.border import ExitStatus, UnusableInput
 from dam.cli.working_world import open_world
 from dam.core.runner import Runner
 from dam.core.stages import SystemStage
+from dam.core.world import World
 from dam.services import draining, failure_service
 
 
@@ -63,14 +62,14 @@ def _drain(world: str | None, stages: Sequence[SystemStage], work: Work) -> int:
     config = program.world_config(world)
     with open_world(config, jobs=work.jobs, storing=False, executor_address=work.executor) as opened:
         with Runner() as runner:
-            runner.run(_until_signalled, partial(draining.drain, opened, stages, watch=work.watch))
+            runner.run(_drain_until_signalled, opened, stages, watch=work.watch)
         with opened.reading() as session:
             return failure_service.failed_since(session, begun_at)
 
 
-async def _until_signalled(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Do the work; a signal that asks for its end cancels it and is raised as KeyboardInterrupt, whichever it is."""
-    task = asyncio.ensure_future(work())
+async def _drain_until_signalled(world: World, stages: Sequence[SystemStage], *, watch: bool) -> None:
+    """Drain; a signal that asks for its end cancels that and is raised as KeyboardInterrupt, whichever it is."""
+    task = asyncio.ensure_future(draining.drain(world, stages, watch=watch))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, task.cancel)
