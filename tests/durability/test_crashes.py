@@ -11,7 +11,6 @@ from tests.cli_process import PATIENCE_SECONDS, DamProgram
 from tests.durability import processes, trees
 
 KILLS = 15  # for each kind of database
-SECONDS_FOR_A_FILE = 0.005  # somewhat more than it takes, of a few
 
 
 @pytest.fixture
@@ -45,13 +44,23 @@ def kill(dam: DamProgram, tree: Path, *, after: float) -> int:
     return status
 
 
+def seconds_from_its_beginning(dam: DamProgram, tree: Path) -> float:
+    """Add the tree, and return what that took after the work began."""
+    with processes.started(dam, "add-asset", "-r", tree) as process:
+        processes.wait_until_work_begins(dam, process)
+        began = time.monotonic()
+        assert process.wait(PATIENCE_SECONDS) == 0
+        return time.monotonic() - began
+
+
 def kill_again_and_again(dam: DamProgram, tree: Path, *, kills: int, files: int) -> None:
     moments = random.Random(kills)
     statuses = set()
+    seconds = seconds_from_its_beginning(dam, trees.small_files(tree / "whole", files, seed=kills, pictures=1))
     for number in range(kills):
         trees.small_files(tree / f"{number}", files, seed=number, pictures=number % 4 == 0)
         before = invariant.seen(tree)
-        statuses.add(kill(dam, tree, after=moments.uniform(0, files * SECONDS_FOR_A_FILE)))
+        statuses.add(kill(dam, tree, after=moments.uniform(0, seconds)))
         assert invariant.seen(tree) == before
         invariant.assert_holds(dam)
     assert -signal.SIGKILL in statuses
@@ -59,7 +68,7 @@ def kill_again_and_again(dam: DamProgram, tree: Path, *, kills: int, files: int)
     done = processes.run_here(dam, "add-asset", "-r", "--json", tree)
 
     assert (done.status, done.err) == (0, "")
-    assert trees.balance(done.documents)["found"] == kills * files
+    assert trees.balance(done.documents)["found"] == (kills + 1) * files
     assert all(outcome["entity_id"] for outcome in done.documents[:-1])
     assert invariant.seen(tree) == before
     invariant.assert_complete(dam)
