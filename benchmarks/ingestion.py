@@ -194,8 +194,8 @@ def _memory(sizes: Sizes, home: Path) -> list[Row]:
     for name, root, count in ((f"{FEW:,} files", few, FEW), (f"{sizes.library:,} files", many, sizes.library)):
         timing = take_turns([added(root)], home, runs=2, memory=True)["dam-cli add-asset"]
         base = base or timing
-        peak = f"peak of the process tree {timing.peak_bytes / 1e6:.0f} MB"
-        note = f"{peak}, {timing.peak_bytes / base.peak_bytes:.2f} of that with {FEW:,} files"
+        peak = f"peak of the process tree {timing.peak_bytes / 1e6:.1f} MB"
+        note = f"{peak}, {timing.peak_bytes / base.peak_bytes:.3f} of that with {FEW:,} files"
         rows.append(_row("memory", name, timing, base, count, beside=f"{FEW:,} files", note=note))
     return rows
 
