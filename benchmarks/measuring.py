@@ -125,6 +125,8 @@ def _watched(process: subprocess.Popen[bytes]) -> int:
     It counts what two looks in a row have seen: between vfork and exec a child shows all of its parent's memory as its
     own, for less than a millisecond.
     """
+    if not Path("/proc/thread-self/children").exists():
+        raise SystemExit("memory can't be measured here: the kernel does not tell of children (CONFIG_PROC_CHILDREN)")
     peak = before = 0
     while process.poll() is None:
         now = sum(map(_memory_of, _tree(process.pid)))
